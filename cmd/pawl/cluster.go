@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/internal/embedded"
+	"pawl/internal/settings"
+	"pawl/schemas"
+)
+
+// cluster is a broker and a registry: those that were given, or embedded ones of our own.
+type cluster struct {
+	brokers  []string
+	registry schemas.ClientConfig
+	embedded *embedded.Cluster // nil when they were given
+}
+
+// openCluster uses the servers that the settings name, or starts its own with their data in dir.
+func openCluster(ctx context.Context, s *settings.Settings, dir string) (*cluster, error) {
+	c := &cluster{brokers: s.List("bootstrap.servers"), registry: s.Registry()}
+	switch {
+	case len(c.brokers) > 0 && c.registry.URL == "":
+		return nil, usage("--kafka without --registry; give both, or none for embedded servers")
+	case len(c.brokers) == 0 && c.registry.URL != "":
+		return nil, usage("--registry without --kafka; give both, or none for embedded servers")
+	case len(c.brokers) > 0:
+		return c, nil
+	}
+	own, err := embedded.Start(ctx, embedded.Config{DataDir: filepath.Join(dir, "cluster"),
+		SessionTimeoutMin: demoSession})
+	if err != nil {
+		return nil, err
+	}
+	c.embedded = own
+	c.brokers = strings.Split(own.Addr(), ",")
+	c.registry = schemas.ClientConfig{URL: own.RegistryURL()}
+	return c, nil
+}
+
+// close stops servers of our own.
+func (c *cluster) close() {
+	if c.embedded != nil {
+		c.embedded.Close()
+	}
+}
+
+// overrides are the settings that lead another process of this binary to the cluster.
+func (c *cluster) overrides() map[string]string {
+	if c.embedded == nil {
+		return map[string]string{}
+	}
+	return map[string]string{
+		"bootstrap.servers":   strings.Join(c.brokers, ","),
+		"schema.registry.url": c.registry.URL,
+		"session.timeout":     demoSession.String(),
+	}
+}
+
+// client opens a client with further options.
+func (c *cluster) client(opts ...kgo.Opt) (*kgo.Client, error) {
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.brokers...)}, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", strings.Join(c.brokers, ","), err)
+	}
+	return cl, nil
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"pawl/integration/harness/process"
+	"pawl/internal/settings"
+)
+
+// startsWithoutRunning is how often an instance may end by itself before it ever ran; then what it
+// says is the answer.
+const startsWithoutRunning = 3
+
+// fleet keeps a number of instances running.
+type fleet struct {
+	members []*instance
+	client  *http.Client
+	event   func(text string)
+
+	wait     sync.WaitGroup
+	stopping chan struct{}
+	failed   chan error // one that cannot run at all
+}
+
+// fleetSpec says what the instances are.
+type fleetSpec struct {
+	exe      string
+	pipeline string
+	dir      string // for state, settings and logs
+	count    int
+	http     string // address of the first instance; the others take free ports
+	settings *settings.Settings
+	override map[string]string
+	event    func(text string)
+}
+
+// startFleet writes each instance's settings file and starts it.
+func startFleet(ctx context.Context, spec fleetSpec) (*fleet, error) {
+	f := &fleet{client: statusClient(), event: spec.event, stopping: make(chan struct{}),
+		failed: make(chan error, spec.count)}
+	for n := range spec.count {
+		member, err := spec.member(n + 1)
+		if err == nil {
+			err = member.start()
+		}
+		if err != nil {
+			f.kill()
+			return nil, fmt.Errorf("start instance %d of %s: %w", n+1, spec.pipeline, err)
+		}
+		f.members = append(f.members, member)
+		f.wait.Go(func() { f.keep(ctx, member) })
+	}
+	f.wait.Go(func() { f.poll(ctx) })
+	return f, nil
+}
+
+// member is the nth instance, with a state directory of its own.
+func (s fleetSpec) member(n int) (*instance, error) {
+	name := fmt.Sprintf("%s-%d", s.pipeline, n)
+	override := map[string]string{
+		"instance.id": name,
+		"state.dir":   filepath.Join(s.dir, "state-"+name),
+		"http.listen": "127.0.0.1:0",
+		"log.format":  "text",
+	}
+	if n == 1 && s.http != "" {
+		override["http.listen"] = s.http
+	}
+	for key, value := range s.override {
+		override[key] = value
+	}
+	file := filepath.Join(s.dir, name+".yaml")
+	if err := s.settings.WriteFile(file, override); err != nil {
+		return nil, err
+	}
+	args := []string{"run", s.pipeline, "--config", file}
+	for _, key := range sortedKeys(override) {
+		if s.settings.FromEnviron(key) { // the child would see the variable, over its file
+			args = append(args, "--set", key+"="+override[key])
+		}
+	}
+	return &instance{name: name, spec: process.Spec{Name: name, Path: s.exe, Args: args,
+		Log: filepath.Join(s.dir, name+".log")}}, nil
+}
+
+// keep starts the member again whenever it ends, at once when it was killed.
+func (f *fleet) keep(ctx context.Context, m *instance) {
+	failures := 0
+	for {
+		proc := m.process()
+		select {
+		case <-proc.Done():
+		case <-f.stopping:
+			return
+		}
+		select {
+		case <-f.stopping:
+			return
+		default:
+		}
+		if last, _ := m.known(); last != nil {
+			failures = 0
+		}
+		if code := proc.ExitCode(); code >= 0 {
+			failures++
+			f.event(fmt.Sprintf("%s ended by itself with exit code %d, see %s", m.name, code,
+				proc.LogPath()))
+			if failures >= startsWithoutRunning || code == exitRefused {
+				f.failed <- fmt.Errorf("%s cannot run; it said:\n%s", m.name, proc.Tail(10))
+				return
+			}
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return
+			case <-f.stopping:
+				return
+			}
+		}
+		if err := m.start(); err != nil {
+			f.failed <- fmt.Errorf("start %s again: %w", m.name, err)
+			return
+		}
+	}
+}
+
+// poll keeps every member's status fresh.
+func (f *fleet) poll(ctx context.Context) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		case <-f.stopping:
+			return
+		}
+		var asked sync.WaitGroup
+		for _, m := range f.members {
+			asked.Go(func() { m.poll(ctx, f.client) })
+		}
+		asked.Wait()
+	}
+}
+
+// runs tells whether any live member has the place's task running.
+func (f *fleet) runs(p place) bool {
+	for _, m := range f.members {
+		last, _ := m.known()
+		if last != nil && m.process().Running() && last.runs(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// stop asks every member to stop tidily and waits; one that takes longer than limit is killed.
+func (f *fleet) stop(limit time.Duration) error {
+	close(f.stopping)
+	f.wait.Wait()
+	errs := make([]error, len(f.members))
+	var stopped sync.WaitGroup
+	for n, m := range f.members {
+		stopped.Go(func() {
+			if !m.process().Running() {
+				return
+			}
+			if errs[n] = m.process().Stop(limit); errs[n] == nil && m.process().ExitCode() != exitOK {
+				errs[n] = fmt.Errorf("%s stopped with exit code %d:\n%s", m.name,
+					m.process().ExitCode(), m.process().Tail(10))
+			}
+		})
+	}
+	stopped.Wait()
+	f.client.CloseIdleConnections()
+	return errors.Join(errs...)
+}
+
+// kill ends everything without ado.
+func (f *fleet) kill() {
+	close(f.stopping)
+	f.wait.Wait()
+	for _, m := range f.members {
+		m.process().Kill9()
+	}
+	f.client.CloseIdleConnections()
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"pawl/internal/settings"
+)
+
+const killVariable = "PAWL_KILL_AT"
+
+// killPoints are the named points of the transaction, in the order it passes them.
+func killPoints() []string {
+	return []string{"before-begin", "first-ack", "flushed", "offsets-pending", "end-sent",
+		"end-answered", "applying", "applied"}
+}
+
+// killAt is a demand to die when a point is passed for the nth time.
+type killAt struct {
+	point  string
+	n      int64
+	passed atomic.Int64
+	kill   func() // replaced in tests
+}
+
+// parseKillAt reads PAWL_KILL_AT from the environment; nil without it.
+func parseKillAt(environ []string) (*killAt, error) {
+	value := ""
+	for _, pair := range environ {
+		if v, ok := strings.CutPrefix(pair, killVariable+"="); ok {
+			value = v
+		}
+	}
+	if value == "" {
+		return nil, nil
+	}
+	fault := func(format string, args ...any) error {
+		return settings.Faults{{Key: killVariable, Value: value, Source: "environment",
+			What: fmt.Sprintf(format, args...)}}
+	}
+	point, count, counted := strings.Cut(value, ":")
+	if !slices.Contains(killPoints(), point) {
+		return nil, fault("no such point; use %s", strings.Join(killPoints(), ", "))
+	}
+	n := int64(1)
+	if counted {
+		var err error
+		if n, err = strconv.ParseInt(count, 10, 64); err != nil || n < 1 {
+			return nil, fault("%q is not a count; write %s:1 for the first time", count, point)
+		}
+	}
+	return &killAt{point: point, n: n, kill: killSelf}, nil
+}
+
+// pass is called at every point.
+func (k *killAt) pass(name string) {
+	if name == k.point && k.passed.Add(1) == k.n {
+		k.kill()
+	}
+}
+
+// warning is printed at start: nobody may run with this unawares.
+func (k *killAt) warning() string {
+	return fmt.Sprintf("warning: %s=%s:%d is set: this process will kill itself at that point",
+		killVariable, k.point, k.n)
+}
+
+// killSelf ends the process as kill -9 does: no deferred call runs, nothing is flushed.
+func killSelf() {
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = self.Kill()
+	}
+	if err != nil {
+		panic(fmt.Sprintf("kill this process: %v", err))
+	}
+	select {} // not a step further
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+// crasher kills instances without warning and measures how long their tasks stand still.
+type crasher struct {
+	fleet  *fleet
+	adm    *kadm.Client
+	group  string
+	topics []string
+	every  time.Duration
+	random *rand.Rand
+	event  func(text string)
+
+	wait sync.WaitGroup
+
+	mu         sync.Mutex
+	crashes    int
+	recoveries []time.Duration
+}
+
+// run kills one instance per interval until ctx ends; then it waits for the recoveries under way,
+// which go on under the context outer.
+func (c *crasher) run(ctx, outer context.Context) {
+	defer c.wait.Wait()
+	if c.every <= 0 {
+		return
+	}
+	ticker := time.NewTicker(c.every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			c.crash(outer)
+		}
+	}
+}
+
+// crash kills a seeded choice among the instances.
+func (c *crasher) crash(ctx context.Context) {
+	victim := c.fleet.members[c.random.IntN(len(c.fleet.members))]
+	last, _ := victim.known()
+	proc := victim.process()
+	if last == nil || !proc.Running() {
+		c.event(victim.name + " is not up again yet; not crashed this time")
+		return
+	}
+	places := last.places()
+	proc.Kill9()
+	killed := time.Now()
+	c.mu.Lock()
+	c.crashes++
+	c.mu.Unlock()
+	c.event(fmt.Sprintf("kill -9 %s (pid %d, %d input partitions)", victim.name, proc.PID(),
+		len(places)))
+	if len(places) == 0 {
+		return // nothing stood still
+	}
+	c.wait.Go(func() { c.watch(ctx, victim.name, places, killed) })
+}
+
+// watch waits until each place's committed offset has moved beyond where the kill left it, or
+// stands at the end while a live instance runs its task.
+func (c *crasher) watch(ctx context.Context, name string, places []place, killed time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	var at map[place]progress
+	for {
+		now, err := groupProgress(ctx, c.adm, c.group, c.topics)
+		switch {
+		case err != nil:
+		case at == nil:
+			at = now
+		default:
+			places = slices.DeleteFunc(places, func(p place) bool {
+				moved := now[p].committed > at[p].committed
+				return c.fleet.runs(p) && (moved || now[p].committed >= now[p].end)
+			})
+		}
+		if len(places) == 0 {
+			took := time.Since(killed)
+			c.mu.Lock()
+			c.recoveries = append(c.recoveries, took)
+			c.mu.Unlock()
+			c.event(fmt.Sprintf("%s recovered after %v", name, took.Round(time.Millisecond)))
+			return
+		}
+		select {
+		case <-ctx.Done():
+			c.event(fmt.Sprintf("%s: recovery not seen within %v", name,
+				time.Since(killed).Round(time.Millisecond)))
+			return
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+}
+
+// result is the number of crashes and the sorted recovery times.
+func (c *crasher) result() (int, []time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sorted := slices.Clone(c.recoveries)
+	slices.Sort(sorted)
+	return c.crashes, sorted
+}
+
+// quantile of sorted values: the smallest with at least the share q at or below it.
+func quantile[T any](sorted []T, q float64) T {
+	var zero T
+	if len(sorted) == 0 {
+		return zero
+	}
+	rank := int(q*float64(len(sorted))+0.999999) - 1
+	return sorted[min(max(rank, 0), len(sorted)-1)]
+}

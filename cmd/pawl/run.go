@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"pawl/internal/settings"
+	"pawl/processor"
+)
+
+func (a *app) run() *cobra.Command {
+	var flags sourceFlags
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "run PIPELINE",
+		Short: "Run one instance of a pipeline, the service",
+		Long: `Run one instance of a pipeline until SIGTERM or Ctrl-C, which commits what is under
+way and leaves the group; a second signal ends it at once. Restarting is always
+safe, also after kill -9. Start more instances with their own state.dir to share
+the partitions.
+
+Input topics must exist; the other ones are created. --dry-run prints what is
+needed and changes nothing.
+
+HTTP on http.listen: /ping, /ready, /status, /metrics.
+
+PAWL_KILL_AT=POINT[:N] makes the process kill -9 itself the Nth time it passes a
+point of the transaction: before-begin, first-ack, flushed, offsets-pending,
+end-sent, end-answered, applying, applied.
+
+Exit 0 stopped cleanly; 2 settings or schemas refused, all faults listed; 1
+anything else.`,
+		Example: `  pawl run fraud --config fraud.yaml
+  pawl run fraud --config fraud.yaml --dry-run`,
+		Args: onePipeline,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := pipelineNamed(args[0])
+			if err != nil {
+				return err
+			}
+			return a.service(cmd.Context(), p, flags, dryRun)
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the topics and subjects needed, and stop")
+	return cmd
+}
+
+func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun bool) error {
+	s, cfg, err := judge(a.sources(flags), []pipeline{p}, everything)
+	kill, killErr := parseKillAt(a.environ)
+	if err := joinFaults(err, killErr); err != nil {
+		return err
+	}
+	a.notices(s)
+	if dryRun {
+		return a.plan(ctx, cfg, p.build(s))
+	}
+	if kill != nil {
+		fmt.Fprintln(a.stderr, kill.warning())
+		cfg.Point = kill.pass
+	}
+	svc := newService(p.name)
+	cfg.Listeners = append(cfg.Listeners, logListener(logger(a.stderr, s)), svc.metrics.Listener())
+	if addr := s.Text("http.listen"); addr != "off" {
+		at, stop, err := serve(ctx, addr, svc.handler())
+		if err != nil {
+			return err
+		}
+		defer stop()
+		fmt.Fprintf(a.stdout, "http: listening on %s\n", at)
+	}
+	return svc.process(ctx, cfg, p.build(s))
+}
+
+// process runs the instance until ctx asks for a tidy stop or the instance ends by itself.
+func (s *service) process(ctx context.Context, cfg processor.Config, p *processor.Pipeline) error {
+	// The instance must outlive ctx, which only asks it to stop.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	unhook := context.AfterFunc(ctx, func() {
+		if s.instance.Load() == nil {
+			end() // still starting: nothing to stop tidily
+		}
+	})
+	in, err := processor.Start(life, cfg, p)
+	if err != nil {
+		unhook()
+		if ctx.Err() != nil {
+			return nil // it was asked to stop before it had started
+		}
+		return fmt.Errorf("start %s: %w", s.pipeline, err)
+	}
+	s.instance.Store(in)
+	if !unhook() && life.Err() == nil {
+		end()
+	}
+	stopped := make(chan struct{})
+	unstop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		in.Stop()
+	})
+	err = in.Wait()
+	if !unstop() {
+		<-stopped
+	}
+	if err != nil {
+		return fmt.Errorf("run %s: %w", s.pipeline, err)
+	}
+	return nil
+}
+
+// joinFaults makes one list of the faults of several checks; any other error wins.
+func joinFaults(errs ...error) error {
+	var all settings.Faults
+	for _, err := range errs {
+		faults, ok := err.(settings.Faults)
+		if err != nil && !ok {
+			return err
+		}
+		all = append(all, faults...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}

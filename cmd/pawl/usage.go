@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"pawl/internal/settings"
+	"pawl/schemas"
+)
+
+// Exit codes of every command.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitRefused = 2
+)
+
+// usageError is a command line that says what cannot be done; exit 2.
+type usageError struct{ text string }
+
+// Error is the text.
+func (e *usageError) Error() string { return e.text }
+
+func usage(format string, args ...any) error {
+	return &usageError{text: fmt.Sprintf(format, args...)}
+}
+
+// verdictError ends a command with exit 1 after its own output said everything.
+type verdictError struct{ text string }
+
+// Error is the verdict.
+func (e *verdictError) Error() string { return e.text }
+
+// exitCode prints err, unless it was told already, and gives its exit code.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	var verdict *verdictError
+	if errors.As(err, &verdict) {
+		return exitFailed
+	}
+	var faults settings.Faults
+	var wrong *usageError
+	var clash *schemas.IncompatibleError
+	switch {
+	case errors.As(err, &faults):
+		fmt.Fprintln(stderr, faults.Error()) // one per line, nothing around them
+		return exitRefused
+	case errors.As(err, &wrong):
+		fmt.Fprintf(stderr, "pawl: %s\n", wrong.text)
+		return exitRefused
+	case errors.As(err, &clash):
+		fmt.Fprintln(stderr, err)
+		return exitRefused
+	}
+	fmt.Fprintf(stderr, "pawl: %v\n", err)
+	return exitFailed
+}

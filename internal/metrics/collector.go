@@ -1,0 +1,85 @@
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pawl/processor"
+)
+
+// collector asks the instance for a snapshot when it is scraped.
+type collector struct {
+	status func() processor.Status
+
+	instance, task, openTxn         *prometheus.Desc
+	lag, lsoLag, offset             *prometheus.Desc
+	restore, watermark              *prometheus.Desc
+	overlay, cache, buffered, epoch *prometheus.Desc
+}
+
+func newCollector(status func() processor.Status) *collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
+	return &collector{
+		status:   status,
+		instance: desc("pawl_instance_state", "1 for the state the instance is in.", "state"),
+		task:     desc("pawl_task_state", "1 for the state the task is in.", "task", "state"),
+		openTxn: desc("pawl_open_transaction_age_seconds",
+			"Age of the transaction in flight, 0 when there is none."),
+		lag: desc("pawl_consumer_lag",
+			"Records from the committed offset to the end of the input partition.",
+			"topic", "partition"),
+		lsoLag: desc("pawl_lso_lag",
+			"Records from the last stable offset to the end of the input partition: what a "+
+				"producer's open transaction hides.", "topic", "partition"),
+		offset: desc("pawl_committed_offset", "Committed offset of the input partition.",
+			"topic", "partition"),
+		restore: desc("pawl_restore_progress", "Share of the task's restore that is done, 0 to 1.",
+			"task"),
+		watermark: desc("pawl_watermark_seconds", "The task's watermark in Unix time.", "task"),
+		overlay:   desc("pawl_overlay_bytes", "Uncommitted state of the task.", "task"),
+		cache:     desc("pawl_cache_bytes", "Decoded state that the task keeps at hand.", "task"),
+		buffered: desc("pawl_buffered_bytes", "Committed state on its way to the task's store.",
+			"task"),
+		epoch: desc("pawl_task_epoch", "Last committed epoch of the task.", "task"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.instance, c.task, c.openTxn, c.lag, c.lsoLag, c.offset,
+		c.restore, c.watermark, c.overlay, c.cache, c.buffered, c.epoch} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	s := c.status()
+	if s.State != "" {
+		gauge(c.instance, 1, s.State)
+	}
+	gauge(c.openTxn, s.OpenTransaction.Seconds())
+	for _, t := range s.Tasks {
+		gauge(c.task, 1, t.Name, string(t.State))
+		gauge(c.restore, t.RestoreDone, t.Name)
+		gauge(c.overlay, float64(t.OverlayBytes), t.Name)
+		gauge(c.cache, float64(t.CacheBytes), t.Name)
+		gauge(c.buffered, float64(t.BufferedBytes), t.Name)
+		gauge(c.epoch, float64(t.Epoch), t.Name)
+		if !t.Watermark.IsZero() {
+			gauge(c.watermark, float64(t.Watermark.UnixMilli())/1000, t.Name)
+		}
+		for _, in := range t.Inputs {
+			partition := strconv.Itoa(int(in.Partition))
+			gauge(c.lag, float64(max(in.End-in.Offset, 0)), in.Topic, partition)
+			gauge(c.lsoLag, float64(max(in.End-in.LSO, 0)), in.Topic, partition)
+			gauge(c.offset, float64(in.Offset), in.Topic, partition)
+		}
+	}
+}

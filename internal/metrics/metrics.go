@@ -1,0 +1,171 @@
+package metrics
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"pawl/processor"
+)
+
+// Metrics are the metrics of one instance of one pipeline.
+type Metrics struct {
+	registry  *prometheus.Registry
+	collector *collector
+	totals    totals
+
+	processed    *prometheus.CounterVec
+	produced     *prometheus.CounterVec
+	dead         *prometheus.CounterVec
+	late         *prometheus.CounterVec
+	deduplicated *prometheus.CounterVec
+	filtered     *prometheus.CounterVec
+	shed         *prometheus.CounterVec
+	attempts     *prometheus.CounterVec
+	restored     *prometheus.CounterVec
+	committed    prometheus.Counter
+	aborted      *prometheus.CounterVec
+	unconfirmed  prometheus.Counter
+	processing   *weighted
+	latency      *weighted
+	commit       prometheus.Histogram
+	epochSize    prometheus.Histogram
+}
+
+// latencyBuckets is the number of buckets in which the engine reports latencies.
+const latencyBuckets = len(processor.TaskEpoch{}.Latencies)
+
+// New declares the metrics. status is asked for a snapshot at each scrape.
+func New(pipeline string, status func() processor.Status) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	byTask := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help},
+			[]string{"task"})
+	}
+	m.processed = byTask("messages_processed_total",
+		"Input records in committed epochs, dead-lettered and late ones included.")
+	m.produced = byTask("pawl_produced_bytes_total",
+		"Bytes of keys and values produced in committed epochs, changelog included.")
+	m.dead = byTask("pawl_dead_lettered_total",
+		"Input records that went to the dead-letter topic, in committed epochs.")
+	m.late = byTask("pawl_late_total",
+		"Input records that came after watermark and grace had passed, in committed epochs.")
+	m.deduplicated = byTask("pawl_deduplicated_total",
+		"Input records dropped as duplicates, in committed epochs.")
+	m.filtered = byTask("pawl_filtered_total",
+		"Input records that the pipeline filtered out, in committed epochs.")
+	m.shed = byTask("pawl_shed_total", "Input records shed, in committed epochs.")
+	m.restored = byTask("pawl_restored_records_total",
+		"Changelog records read to restore state; counted when a restore is done.")
+	m.attempts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pawl_dead_letter_attempts_total",
+		Help: "Dead letters by their exception; one in an aborted epoch counts again when retried.",
+	}, []string{"exception"})
+	m.aborted = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pawl_epochs_aborted_total",
+		Help: "Epochs given up, by reason; their records are processed again.",
+	}, []string{"reason"})
+	m.declareEpochs()
+	m.collector = newCollector(status)
+	prometheus.WrapRegistererWith(prometheus.Labels{"pipeline": pipeline}, m.registry).MustRegister(
+		m.processed, m.produced, m.dead, m.late, m.deduplicated, m.filtered, m.shed, m.restored,
+		m.attempts, m.aborted, m.committed, m.unconfirmed, m.processing, m.latency, m.commit,
+		m.epochSize, m.collector)
+	m.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *Metrics) declareEpochs() {
+	m.committed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "pawl_epochs_committed_total", Help: "Epochs committed."})
+	m.unconfirmed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "pawl_commits_unconfirmed_total",
+		Help: "Commits whose answer was lost; each was settled by reading the outcome back."})
+	m.processing = newWeighted("message_processing_seconds",
+		"Time to process one record: the mean over its epoch, waiting for the next record included.",
+		powers(1e-6, 20))
+	m.latency = newWeighted("pawl_record_latency_seconds",
+		"Time from a record's Kafka timestamp to its commit, in buckets of powers of two.",
+		powers(1e-3, latencyBuckets))
+	m.commit = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "pawl_commit_seconds", Help: "Time from beginning a transaction to its commit.",
+		Buckets: powers(1e-3, 16)})
+	m.epochSize = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "pawl_epoch_records", Help: "Input records in a committed epoch.",
+		Buckets: prometheus.ExponentialBuckets(1, 4, 11)})
+}
+
+// Handler serves the metrics in Prometheus' text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Listener is what feeds the metrics; give it to the instance that New asks.
+func (m *Metrics) Listener() processor.Listener {
+	return processor.Listener{
+		TaskState:      m.taskState,
+		Restore:        m.restore,
+		EpochCommitted: m.epochCommitted,
+		EpochAborted:   m.epochAborted,
+		DeadLettered: func(i processor.DeadLetterInfo) {
+			m.attempts.WithLabelValues(i.Exception).Inc()
+		},
+	}
+}
+
+// taskState makes a task's counters visible, at 0, before its first record.
+func (m *Metrics) taskState(i processor.TaskStateInfo) {
+	for _, c := range []*prometheus.CounterVec{m.processed, m.produced, m.dead, m.late,
+		m.deduplicated, m.filtered, m.shed} {
+		c.WithLabelValues(i.Task)
+	}
+}
+
+func (m *Metrics) restore(i processor.RestoreInfo) {
+	if i.Done {
+		m.restored.WithLabelValues(i.Task).Add(float64(i.Records))
+	}
+}
+
+func (m *Metrics) epochCommitted(e processor.EpochInfo) {
+	m.committed.Inc()
+	m.commit.Observe(e.Duration.Seconds())
+	m.epochSize.Observe(float64(e.Records))
+	if e.Records > 0 {
+		busy := max(e.Open-e.Duration, 0).Seconds()
+		m.processing.observe(busy/float64(e.Records), uint64(e.Records))
+	}
+	for i := range e.PerTask {
+		m.taskEpoch(&e.PerTask[i])
+	}
+	m.totals.commit(e)
+}
+
+func (m *Metrics) taskEpoch(t *processor.TaskEpoch) {
+	add := func(c *prometheus.CounterVec, n int64) { c.WithLabelValues(t.Task).Add(float64(n)) }
+	add(m.processed, t.Records)
+	add(m.produced, t.Bytes)
+	add(m.dead, t.Dead)
+	add(m.late, t.Late)
+	add(m.deduplicated, t.Deduplicated)
+	add(m.filtered, t.Filtered)
+	add(m.shed, t.Shed)
+	for i, n := range t.Latencies {
+		if n > 0 {
+			// Within its bucket a record's latency is unknown; three quarters of the upper bound is
+			// the middle of the bucket.
+			m.latency.observe(0.75*float64(uint64(1)<<i)/1000, uint64(n))
+		}
+	}
+}
+
+func (m *Metrics) epochAborted(a processor.AbortInfo) {
+	m.aborted.WithLabelValues(a.Reason).Inc()
+	if a.Unconfirmed {
+		m.unconfirmed.Inc()
+	}
+	m.totals.abort(a)
+}

@@ -1,0 +1,91 @@
+package settings
+
+import (
+	"net/url"
+	"time"
+
+	"pawl/pipelines/fraud"
+	"pawl/processor"
+	"pawl/schemas"
+)
+
+// Registry is how to reach the schema registry. Credentials that stand in the URL are taken out
+// of it, so that no message shows them.
+func (s *Settings) Registry() schemas.ClientConfig {
+	cfg := schemas.ClientConfig{
+		URL:      s.Text("schema.registry.url"),
+		User:     s.Text("schema.registry.user"),
+		Password: s.Text("schema.registry.password"),
+	}
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.User == nil {
+		return cfg
+	}
+	if cfg.User == "" {
+		cfg.User = u.User.Username()
+		cfg.Password, _ = u.User.Password()
+	}
+	u.User = nil
+	cfg.URL = u.String()
+	return cfg
+}
+
+// Processor is the engine's configuration with its defaults filled in. Registry stays nil while no
+// URL is set, which Validate reports.
+func (s *Settings) Processor() processor.Config {
+	cfg := processor.Config{
+		ApplicationID:       s.Text("application.id"),
+		InstanceID:          s.Text("instance.id"),
+		Brokers:             s.List("bootstrap.servers"),
+		ReadOnlyRegistry:    !s.Bool("auto.register.schemas"),
+		KeepTopics:          !s.Bool("topics.create"),
+		TopicPrefix:         s.Text("topic.prefix"),
+		ReplicationFactor:   int16(s.Int("replication.factor")),
+		Compression:         s.Text("compression.type"),
+		StateDir:            s.Text("state.dir"),
+		CommitInterval:      s.Duration("commit.interval"),
+		SessionTimeout:      s.Duration("session.timeout"),
+		TransactionTimeout:  s.Duration("transaction.timeout"),
+		StartupTimeout:      notZero(s.Duration("startup.timeout")),
+		MaxOutOfOrderness:   minus(s.Duration("max.out.of.orderness")),
+		MaxFutureSkew:       notZero(s.Duration("max.future.skew")),
+		MemoryMax:           s.Bytes("memory.max"),
+		UncommittedMaxBytes: s.Bytes("statestore.uncommitted.max.bytes"),
+		NoProvenance:        !s.Bool("provenance.header"),
+	}
+	if s.Text("schema.registry.url") != "" {
+		cfg.Registry = schemas.NewClient(s.Registry())
+	}
+	cfg.EnsureDefaults()
+	return cfg
+}
+
+// Fraud is the fraud pipeline's configuration with its defaults filled in.
+func (s *Settings) Fraud() fraud.Config {
+	cfg := fraud.Config{
+		Span:              s.Duration("fraud.span"),
+		Grace:             minus(s.Duration("fraud.grace")),
+		MaxCount:          int(s.Int("fraud.max.count")),
+		MaxTotalCents:     s.Int("fraud.max.total.cents"),
+		AmountMaxCents:    s.Int("fraud.amount.max.cents"),
+		NoDecisions:       !s.Bool("fraud.decisions"),
+		MaxOutOfOrderness: minus(s.Duration("max.out.of.orderness")),
+		MaxFutureSkew:     minus(s.Duration("max.future.skew")),
+	}
+	cfg.EnsureDefaults()
+	return cfg
+}
+
+// minus says an explicit 0 to a field whose zero value means its default.
+func minus(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// notZero says an explicit 0 to a field that knows no negative value; a nanosecond is below what
+// any of them can tell from nothing.
+func notZero(d time.Duration) time.Duration {
+	return max(d, time.Nanosecond)
+}

@@ -1,0 +1,101 @@
+package settings
+
+// A Setting describes one setting.
+type Setting struct {
+	// Name is the dotted name.
+	Name string
+	// Default is the text used when no source gives a value.
+	Default string
+	// Doc is one sentence for the operator.
+	Doc string
+	// Secret values are masked in all output.
+	Secret bool
+
+	kind kind
+}
+
+// Table lists every setting there is: first those of the engine, then those of each pipeline. The
+// order is the one `pawl config` prints.
+func Table() []Setting {
+	return append(general(), fraudSettings()...)
+}
+
+func general() []Setting {
+	return append(connection(), engine()...)
+}
+
+func connection() []Setting {
+	return []Setting{
+		{Name: "application.id", kind: text{},
+			Doc: "Consumer group, prefix of internal topics and of the transactional id; required."},
+		{Name: "instance.id", kind: text{},
+			Doc: "Name of this instance, stable across restarts; default a random id kept in state.dir."},
+		{Name: "bootstrap.servers", kind: list{},
+			Doc: "Broker addresses host:port, comma separated; required."},
+		{Name: "schema.registry.url", kind: address{},
+			Doc: "URL of the schema registry, may have a path; required."},
+		{Name: "schema.registry.user", kind: text{},
+			Doc: "User for the registry's basic authentication."},
+		{Name: "schema.registry.password", kind: text{}, Secret: true,
+			Doc: "Password for the registry's basic authentication."},
+		{Name: "auto.register.schemas", Default: "true", kind: truth{},
+			Doc: "Register schemas at start; false only looks them up."},
+		{Name: "topics.create", Default: "true", kind: truth{},
+			Doc: "Create output and internal topics that are missing; input topics never are."},
+		{Name: "topic.prefix", kind: text{},
+			Doc: "Put before the names of the pipeline's input and output topics."},
+		{Name: "replication.factor", Default: "-1", kind: number{min: -1, max: 32767, not0: true},
+			Doc: "Replication factor of created topics; -1 is the broker's default."},
+		{Name: "compression.type", Default: "lz4", kind: choice{"none", "snappy", "lz4", "zstd"},
+			Doc: "Compression of produced batches: none, snappy, lz4 or zstd."},
+	}
+}
+
+func engine() []Setting {
+	return []Setting{
+		{Name: "state.dir", kind: text{},
+			Doc: "Folder on a local disk for the stores; required."},
+		{Name: "http.listen", Default: "127.0.0.1:8080", kind: listen{},
+			Doc: "Address of /ping, /ready, /status and /metrics; port 0 picks one; off for none."},
+		{Name: "log.format", Default: "text", kind: choice{"text", "json"},
+			Doc: "Log lines on standard error as text or json."},
+		{Name: "log.level", Default: "info", kind: choice{"debug", "info", "warn", "error"},
+			Doc: "Least severe log line that is written: debug, info, warn or error."},
+		{Name: "commit.interval", Default: "100ms", kind: duration{positive: true},
+			Doc: "How long an epoch may grow under load before it is committed."},
+		{Name: "session.timeout", Default: "10s", kind: duration{positive: true},
+			Doc: "After this silence the group gives the instance's tasks away."},
+		{Name: "transaction.timeout", Default: "15s", kind: duration{positive: true},
+			Doc: "After this time the broker aborts an open transaction."},
+		{Name: "startup.timeout", Default: "10s", kind: duration{},
+			Doc: "How long an unreachable broker or registry is retried at start."},
+		{Name: "max.out.of.orderness", Default: "2s", kind: duration{},
+			Doc: "How far behind the highest event time a record may come and be in time."},
+		{Name: "max.future.skew", Default: "1h", kind: duration{},
+			Doc: "How far event time may run ahead of the Kafka timestamp before dead-lettering."},
+		{Name: "memory.max", Default: "auto", kind: size{auto: true},
+			Doc: "Budget for caches, overlays and fetch buffers; auto is half of memory, at most 2GiB."},
+		{Name: "statestore.uncommitted.max.bytes", Default: "auto", kind: size{auto: true},
+			Doc: "Uncommitted state that seals an epoch early; auto is memory.max/8, at most 64MiB."},
+		{Name: "provenance.header", Default: "true", kind: truth{},
+			Doc: "Name each output's input record in the header pawl.src."},
+	}
+}
+
+func fraudSettings() []Setting {
+	return []Setting{
+		{Name: "fraud.span", Default: "5m", kind: duration{positive: true},
+			Doc: "Velocity window: transactions in (t - span, t] count."},
+		{Name: "fraud.grace", Default: "10s", kind: duration{},
+			Doc: "How far below the watermark a transaction still gets a decision."},
+		{Name: "fraud.max.count", Default: "5", kind: number{min: 1, max: 1<<31 - 1},
+			Doc: "More transactions than this within the span are flagged."},
+		{Name: "fraud.max.total.cents", Default: "1000000", kind: number{min: 1, max: 1<<63 - 1},
+			Doc: "A larger sum within the span is flagged."},
+		{Name: "fraud.amount.max.cents", Default: "100000000000",
+			kind: number{min: 1, max: 1<<63 - 1},
+			Doc:  "A larger single amount is dead-lettered as InvalidAmount."},
+		{Name: "fraud.decisions", Default: "true", kind: truth{},
+			Doc: "Write a decision for every transaction, not alerts only."},
+	}
+}

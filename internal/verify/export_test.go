@@ -1,0 +1,4 @@
+package verify
+
+// PartitionOf lets the test compare the partitioner.
+var PartitionOf = partitionOf

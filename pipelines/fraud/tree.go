@@ -1,0 +1,121 @@
+package fraud
+
+import schema "pawl/schemas/fraud"
+
+// nodes is where the nodes of one user's tree are kept. Slots handed out may be changed in place
+// when a set of the same node follows.
+type nodes interface {
+	get(level int32, bucket int64) []schema.Slot
+	set(level int32, bucket int64, slots []schema.Slot)
+	delete(level int32, bucket int64)
+}
+
+// tree is a user's nodes while one record is processed. The node (level, bucket) holds slots of
+// 64^level ms for the 64^(level+1) ms that begin at bucket · 64^(level+1).
+type tree struct {
+	nodes nodes
+	// path keeps the node last written on each level, and side the one last read besides: the
+	// right end of a record's range lies on the path that adding the record has just taken.
+	path, side [maxLevel]place
+}
+
+// place is one node as last read or written.
+type place struct {
+	known  bool
+	bucket int64
+	slots  []schema.Slot
+}
+
+// forget drops what is known of one user's nodes.
+func (t *tree) forget() { t.path, t.side = [maxLevel]place{}, [maxLevel]place{} }
+
+func (t *tree) get(level int32, bucket int64) []schema.Slot {
+	if p := &t.path[level]; p.known && p.bucket == bucket {
+		return p.slots
+	}
+	p := &t.side[level]
+	if !p.known || p.bucket != bucket {
+		*p = place{known: true, bucket: bucket, slots: t.nodes.get(level, bucket)}
+	}
+	return p.slots
+}
+
+func (t *tree) set(level int32, bucket int64, slots []schema.Slot) {
+	t.side[level].known = false
+	t.path[level] = place{known: true, bucket: bucket, slots: slots}
+	t.nodes.set(level, bucket, slots)
+}
+
+func (t *tree) delete(level int32, bucket int64) {
+	t.side[level].known, t.path[level].known = false, false
+	t.nodes.delete(level, bucket)
+}
+
+// add counts a transaction in the nodes from level down.
+func (t *tree) add(level int32, at, cents int64) {
+	for ; level >= 0; level-- {
+		bucket := at >> shift(level+1)
+		index := at >> shift(level) & (1<<fanBits - 1)
+		t.set(level, bucket, addSlot(t.get(level, bucket),
+			schema.Slot{Index: index, Count: 1, TotalCents: cents}))
+	}
+}
+
+// sum adds to sum what lies between from and to, both included. Slots that lie wholly inside count
+// as they are; at most the first and the last one lie partly inside and are looked into.
+func (t *tree) sum(sum total, level int32, base int64, slots []schema.Slot, from, to int64) total {
+	s := shift(level)
+	first, last := from>>s-base, to>>s-base
+	mask := int64(1)<<s - 1
+	cutFirst, cutLast := from&mask != 0, to&mask != mask
+	end := after(slots, last)
+	for i := after(slots[:end], first-1); i < end; i++ {
+		index := slots[i].Index
+		if index == first && cutFirst || index == last && cutLast {
+			bucket := base + index
+			sum = t.sum(sum, level-1, bucket<<fanBits, t.get(level-1, bucket), from, to)
+			continue
+		}
+		sum = sum.plus(&slots[i])
+	}
+	return sum
+}
+
+// drop deletes the node and all below it while budget lasts, oldest first, and reports whether
+// all are gone; it may go beyond budget by one node per level. The sums above a node that is gone in part stay: no range that may still be asked
+// for contains the slots they stand in.
+func (t *tree) drop(level int32, bucket int64, budget *int) bool {
+	if level > 0 {
+		slots := t.get(level, bucket)
+		for n := range slots {
+			if t.drop(level-1, bucket<<fanBits|slots[n].Index, budget) {
+				continue
+			}
+			if n > 0 {
+				t.set(level, bucket, append(slots[:0], slots[n:]...))
+			}
+			return false
+		}
+	}
+	if level == 0 && *budget <= 0 {
+		return false // above, a node without children goes whatever the budget
+	}
+	*budget--
+	t.delete(level, bucket)
+	return true
+}
+
+// take deletes the node and all below it, and appends the transactions it stood for to flat, one
+// slot per millisecond, its index the timestamp.
+func (t *tree) take(flat []schema.Slot, level int32, bucket int64) []schema.Slot {
+	for _, s := range t.nodes.get(level, bucket) {
+		s.Index |= bucket << fanBits
+		if level == 0 {
+			flat = append(flat, s)
+		} else {
+			flat = t.take(flat, level-1, s.Index)
+		}
+	}
+	t.delete(level, bucket)
+	return flat
+}

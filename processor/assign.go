@@ -1,0 +1,490 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/schemas"
+	"pawl/schemas/record"
+	"pawl/statestore"
+)
+
+// slot is what the loop knows of one assigned partition. A slot outlives the tasks that run in it:
+// recovery closes the task and opens another.
+type slot struct {
+	task      *task // nil while there is none
+	disk      *statestore.Pebble
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+	work      sync.WaitGroup // the task's goroutines
+	state     TaskState
+	busy      bool // its share is sealed or in a transaction
+	closing   bool
+	leaving   bool  // to be given up after one more epoch
+	sealedOut bool  // that epoch is decided
+	faults    int   // failures at faultAt
+	faultAt   int64 // sum of input offsets where the task failed
+	after     func()
+	err       error // why it is FAILED or REFUSED
+}
+
+// assigned opens tasks for newly owned partitions.
+func (in *Instance) assigned(parts []int32) {
+	for _, p := range parts {
+		if in.slots[p] == nil {
+			in.slots[p] = &slot{}
+			in.open(p)
+		}
+	}
+	in.running.Store(int64(len(in.slots)))
+	in.setState()
+}
+
+// open starts a task in its slot: store, then claim, then restore, then records.
+func (in *Instance) open(p int32) {
+	s := in.slots[p]
+	if in.recovering || s.task != nil {
+		return
+	}
+	name := taskName(in.pipe.name, p)
+	s.busy, s.disk, s.after = false, nil, nil
+	s.ctx, s.cancel = context.WithCancelCause(in.ctx)
+	t := &task{in: in, partition: p, name: name, orders: make(chan order, sharedOrders),
+		wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+	s.task = t
+	in.taskState(p, TaskCreated, "", "")
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		var err error
+		s.disk, err = in.openDisk(name)
+		in.post(func() {
+			switch {
+			case err != nil:
+				in.die(err)
+			case in.slots[p] == s && s.task == t && !s.closing:
+				in.claims = append(in.claims, t)
+			}
+		})
+	}()
+}
+
+// openDisk opens a task's store; a damaged one is removed, since the changelog has it all.
+func (in *Instance) openDisk(name string) (*statestore.Pebble, error) {
+	dir := filepath.Join(in.stateDir, name)
+	disk, err := in.env.OpenPebble(dir)
+	var corrupt *statestore.CorruptError
+	if errors.As(err, &corrupt) {
+		in.notice("%v; it is removed and restored from the changelog", err)
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, fmt.Errorf("remove damaged state store: %w", err)
+		}
+		disk, err = in.env.OpenPebble(dir)
+	}
+	return disk, err
+}
+
+// claimed goes on with a task whose claim record is committed at the given changelog offset.
+func (in *Instance) claimed(t *task, offset int64) {
+	s := in.slots[t.partition]
+	if s == nil || s.task != t || s.closing {
+		return
+	}
+	in.taskState(t.partition, TaskRestoring, "", "")
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		err := in.restore(s, t, offset)
+		in.post(func() { in.restored(s, t, err) })
+	}()
+}
+
+// restore brings the store up to the claim, proves it, and builds the task's core.
+func (in *Instance) restore(s *slot, t *task, claim int64) error {
+	if in.tooOld(s.disk.Mark()) {
+		in.notice("task %s: its store is older than half of the changelog's delete.retention.ms; "+
+			"it is rebuilt, or deleted keys could come back", t.name)
+		if err := in.rebuild(s, t); err != nil {
+			return err
+		}
+	}
+	r := &restore{in: in, task: t.name, partition: t.partition, store: s.disk, claim: claim}
+	err := r.run(s.ctx)
+	if errors.Is(err, errOutdated) {
+		in.notice("task %s: %v; it is rebuilt from the start of the changelog", t.name, err)
+		if err := in.rebuild(s, t); err != nil {
+			return err
+		}
+		r = &restore{in: in, task: t.name, partition: t.partition, store: s.disk, claim: claim}
+		err = r.run(s.ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := in.keepSchemas(s.ctx, s.disk, r.schemas); err != nil {
+		return err
+	}
+	t.store = statestore.NewBuffered(s.disk)
+	t.core = newCore(in.bind, t.partition, t.store)
+	t.core.claim = claim
+	fresh, lim, err := in.prove(s.ctx, t.core)
+	if err != nil {
+		return err
+	}
+	t.fresh = fresh
+	t.merge = newMerge(in.bind, &t.core.position, lim.end)
+	return nil
+}
+
+// tooOld says that compaction may have dropped a deletion that the store never saw.
+func (in *Instance) tooOld(m statestore.Mark) bool {
+	return m.Time > 0 && time.Since(time.UnixMilli(m.Time)) > in.tombstones/2
+}
+
+// rebuild empties the store's folder.
+func (in *Instance) rebuild(s *slot, t *task) error {
+	if err := s.disk.Close(); err != nil {
+		return err
+	}
+	dir := filepath.Join(in.stateDir, t.name)
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove outdated state store: %w", err)
+	}
+	disk, err := in.env.OpenPebble(dir)
+	s.disk = disk
+	return err
+}
+
+// keepSchemas stores the text of every writer schema the task's state may be in, and refuses state
+// that today's tables cannot read.
+func (in *Instance) keepSchemas(ctx context.Context, disk *statestore.Pebble,
+	met map[stateSchema]bool) error {
+	known, err := statestore.Schemas(disk)
+	if err != nil {
+		return err
+	}
+	for i, t := range in.pipe.tables {
+		met[stateSchema{t.tableName(), in.bind.tableIDs[i]}] = true
+	}
+	var changes []statestore.Change
+	for _, k := range known {
+		if err := in.bind.resolver.Add(k.ID, k.Text); err != nil {
+			return fmt.Errorf("state schema %d: %w", k.ID, err)
+		}
+		delete(met, stateSchema{k.Table, k.ID})
+	}
+	for m := range met {
+		text, err := in.schemaText(ctx, m.id)
+		if err != nil {
+			return err
+		}
+		c := statestore.SchemaChange(statestore.Schema{ID: m.id, Table: m.table, Text: text})
+		changes = append(changes, c)
+	}
+	if len(changes) > 0 {
+		if err := disk.Apply(changes, disk.Mark()); err != nil {
+			return err
+		}
+		if known, err = statestore.Schemas(disk); err != nil {
+			return err
+		}
+	}
+	return in.gate(known)
+}
+
+// stateSchema is a writer schema met in a table.
+type stateSchema struct {
+	table string
+	id    int32
+}
+
+// schemaText gets a schema from the cache or, waiting for it, from the registry.
+func (in *Instance) schemaText(ctx context.Context, id int32) (string, error) {
+	for began := time.Now(); ; {
+		if text, ok := in.bind.resolver.Text(id); ok {
+			return text, nil
+		}
+		err := in.bind.resolver.Fetch(ctx, id)
+		if errors.Is(err, schemas.ErrNotFound) || ctx.Err() != nil {
+			return "", fmt.Errorf("state schema %d: %w", id, err)
+		}
+		if err != nil {
+			in.waiting("", fmt.Sprintf("state schema %d from the registry: %v", id, err),
+				time.Since(began))
+			pause(ctx, schemaRetry)
+		}
+	}
+}
+
+// gate checks that today's tables can read what earlier schemas wrote, before any record is
+// processed, and names the fields that clash.
+func (in *Instance) gate(known []statestore.Schema) error {
+	var faults []error
+	for _, k := range known {
+		writer, ok := in.bind.resolver.Cached(k.ID)
+		for _, t := range in.pipe.tables {
+			if !ok || t.tableName() != k.Table {
+				continue
+			}
+			if err := schemas.Compatible(t.schemaOf(), writer); err != nil {
+				faults = append(faults, fmt.Errorf("table %s: %w", k.Table, err))
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// restored starts the task, or says why not.
+func (in *Instance) restored(s *slot, t *task, err error) {
+	if in.slots[t.partition] != s || s.task != t || s.closing {
+		return
+	}
+	var refused *RefusedError
+	var clash *schemas.ClashError
+	switch {
+	case errors.As(err, &refused):
+		in.refuse(t, refused)
+		return
+	case errors.As(err, &clash):
+		in.refuse(t, &RefusedError{Task: t.name, What: "its state cannot be read: " + err.Error(),
+			Mend: "run the version that wrote it, or give the new fields defaults"})
+		return
+	case err != nil:
+		in.again(s, t, err)
+		return
+	}
+	in.taskState(t.partition, TaskRunning, "", "")
+	s.work.Add(2)
+	go func() { defer s.work.Done(); t.run(s.ctx) }()
+	go func() { defer s.work.Done(); t.spill(s.ctx) }()
+	in.fetch.start(t, t.inbox.gen, append([]record.Input(nil), t.core.position.Inputs...))
+	in.setState()
+}
+
+// again closes a task that could not start and opens it anew after a while.
+func (in *Instance) again(s *slot, t *task, err error) {
+	in.taskState(t.partition, TaskSuspended, err.Error(), "it is tried again")
+	in.close(t.partition, func() {
+		in.after(time.Second, func() {
+			if in.slots[t.partition] == s {
+				in.open(t.partition)
+			}
+		})
+	})
+}
+
+// close ends a slot's task and calls then on the loop. Committed state goes to disk; whatever is
+// not committed is dropped.
+func (in *Instance) close(p int32, then func()) {
+	s := in.slots[p]
+	if s == nil || s.task == nil {
+		then()
+		return
+	}
+	if s.closing {
+		prev := s.after
+		s.after = func() {
+			if prev != nil {
+				prev()
+			}
+			then()
+		}
+		return
+	}
+	t := s.task
+	s.closing, s.after = true, then
+	t.closed.Store(true)
+	in.fetch.stop(p)
+	s.cancel(errClosed)
+	in.background(func() {
+		s.work.Wait()
+		in.post(func() {
+			err := in.closeStore(s, t)
+			s.task, s.disk, s.closing = nil, nil, false
+			if err != nil {
+				in.die(err)
+			}
+			if after := s.after; after != nil {
+				s.after = nil
+				after()
+			}
+		})
+	})
+}
+
+var errClosed = errors.New("task closed")
+
+func (in *Instance) closeStore(s *slot, t *task) error {
+	var err error
+	if t.store != nil {
+		err = t.store.Flush()
+	}
+	if s.disk != nil {
+		err = errors.Join(err, s.disk.Close())
+	}
+	return err
+}
+
+// revoked gives partitions up, after a last epoch when seal is set.
+func (in *Instance) revoked(parts []int32, seal bool, done chan struct{}) {
+	in.leaves = append(in.leaves, &leave{parts: parts, done: func() { close(done) }})
+	for _, p := range parts {
+		s := in.slots[p]
+		if s == nil {
+			continue
+		}
+		s.leaving = true
+		if s.task == nil || s.state != TaskRunning || !seal {
+			s.sealedOut = !s.busy || !seal
+			continue
+		}
+		s.task.send(s.task.drain())
+	}
+	in.poke()
+}
+
+// leave is a set of partitions being given up.
+type leave struct {
+	parts   []int32
+	closing bool
+	done    func()
+}
+
+// finishLeaves closes what has had its last epoch.
+func (in *Instance) finishLeaves() {
+	for _, l := range in.leaves {
+		if l.closing || !in.ready(l) {
+			continue
+		}
+		l.closing = true
+		open := len(l.parts)
+		for _, p := range l.parts {
+			in.close(p, func() {
+				if s := in.slots[p]; s != nil {
+					in.taskState(p, TaskClosed, "", "")
+					delete(in.slots, p)
+				}
+				if open--; open == 0 {
+					in.left(l)
+				}
+			})
+		}
+	}
+}
+
+func (in *Instance) ready(l *leave) bool {
+	for _, p := range l.parts {
+		if s := in.slots[p]; s != nil && (!s.sealedOut || s.busy) {
+			return false
+		}
+	}
+	return true
+}
+
+func (in *Instance) left(l *leave) {
+	for i, other := range in.leaves {
+		if other == l {
+			in.leaves = append(in.leaves[:i], in.leaves[i+1:]...)
+			break
+		}
+	}
+	in.running.Store(int64(len(in.slots)))
+	in.setState()
+	l.done()
+}
+
+// offsetSum is how far a task is, for telling whether it got past a failure.
+func offsetSum(inputs []record.Input) int64 {
+	var n int64
+	for i := range inputs {
+		n += inputs[i].Offset
+	}
+	return n
+}
+
+// taskAttempts is how often a failing task is tried before it is stopped alone.
+const taskAttempts = 3
+
+// taskFault decides what becomes of a task whose open epoch failed. What it has in flight is
+// decided first: the retry starts from there.
+func (in *Instance) taskFault(t *task, at int64, err error) {
+	s := in.slots[t.partition]
+	if s == nil || s.task != t || s.closing {
+		return
+	}
+	if s.busy {
+		s.after = func() { in.taskFault(t, at, err) }
+		return
+	}
+	var poison *poisonError
+	if errors.As(err, &poison) {
+		t.send(t.reset(poison))
+		return
+	}
+	if at != s.faultAt {
+		s.faults, s.faultAt = 0, at
+	}
+	s.faults++
+	if s.faults >= taskAttempts {
+		in.giveUp(s, t, TaskFailed, err, "mend the handler or the state, then restart the instance")
+		return
+	}
+	in.taskState(t.partition, TaskSuspended, fmt.Sprintf("attempt %d of %d: %v", s.faults,
+		taskAttempts, err), "it is tried again")
+	in.after(time.Duration(s.faults)*time.Second, func() {
+		if in.slots[t.partition] == s && s.task == t && !s.closing {
+			in.taskState(t.partition, TaskRunning, "", "")
+			t.send(t.reset(nil))
+		}
+	})
+}
+
+// refuse stops a task that the proof or the log refused.
+func (in *Instance) refuse(t *task, err *RefusedError) {
+	s := in.slots[t.partition]
+	if s == nil || s.task != t || s.closing {
+		return
+	}
+	in.giveUp(s, t, TaskRefused, err, err.Mend)
+}
+
+// giveUp stops one task for good; the others go on. With none left the instance ends.
+func (in *Instance) giveUp(s *slot, t *task, state TaskState, err error, mend string) {
+	s.err = err
+	in.close(t.partition, func() {
+		s.sealedOut = true
+		in.taskState(t.partition, state, err.Error(), mend)
+		in.setState()
+		in.endIfNoneLeft()
+	})
+}
+
+func (in *Instance) endIfNoneLeft() {
+	var faults []error
+	for _, s := range in.slots {
+		if s.err == nil {
+			return
+		}
+		faults = append(faults, s.err)
+	}
+	if len(faults) > 0 {
+		in.die(fmt.Errorf("no task is left: %w", errors.Join(faults...)))
+	}
+}
+
+// client makes a Kafka client of the instance.
+func (in *Instance) client(role string, opts ...kgo.Opt) (*kgo.Client, error) {
+	all := append(in.baseOptions(role), opts...)
+	cl, err := kgo.NewClient(append(all, in.cfg.KafkaOptions...)...)
+	if err != nil {
+		return nil, fmt.Errorf("make the %s client: %w", role, err)
+	}
+	return cl, nil
+}

@@ -1,0 +1,198 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/schemas"
+)
+
+// Config holds the settings of one instance. The zero value of a field means its default, which
+// EnsureDefaults fills in; Validate reports every fault at once.
+type Config struct {
+	// ApplicationID is the consumer group, the prefix of internal topics and of the transactional
+	// id. Required.
+	ApplicationID string
+	// InstanceID distinguishes instances of one application; stable across restarts. Default: a
+	// random id kept in StateDir.
+	InstanceID string
+	// Brokers are the bootstrap addresses, host:port. Required.
+	Brokers []string
+	// Registry gives schemas their ids. Required.
+	Registry schemas.Registry
+	// ReadOnlyRegistry makes schemas be looked up, never registered (auto.register.schemas: false).
+	ReadOnlyRegistry bool
+	// KeepTopics forbids creating topics (topics.create: false): missing ones are an error.
+	KeepTopics bool
+	// ReplicationFactor of topics created. Default -1, the broker's own default.
+	ReplicationFactor int16
+	// StateDir holds the stores, one folder per application and task. Required.
+	StateDir string
+	// CommitInterval bounds how long an epoch grows under load. Default 100ms.
+	CommitInterval time.Duration
+	// SessionTimeout after which the group gives a silent instance's tasks away. Default 10s.
+	SessionTimeout time.Duration
+	// TransactionTimeout after which the broker aborts an open transaction. Default 15s.
+	TransactionTimeout time.Duration
+	// StartupTimeout bounds the retries while broker or registry are unreachable. Default 10s.
+	StartupTimeout time.Duration
+	// MaxOutOfOrderness is how far behind the highest event time a record may come and still be
+	// in time. Default 2s; negative means 0.
+	MaxOutOfOrderness time.Duration
+	// MaxFutureSkew is how far an event time may run ahead of its record's Kafka timestamp before
+	// the record is dead-lettered. Default 1h.
+	MaxFutureSkew time.Duration
+	// MemoryMax is the budget in bytes for block cache, overlays and fetch buffers. Default:
+	// half of the container's or the machine's memory, at most 2 GiB.
+	MemoryMax int64
+	// UncommittedMaxBytes seals an epoch early. Default: an eighth of MemoryMax, at most 64 MiB.
+	UncommittedMaxBytes int64
+	// TopicPrefix is put before the names of all input and output topics of the pipeline.
+	TopicPrefix string
+	// NoProvenance leaves out the header that names each output's input record.
+	NoProvenance bool
+	// Compression of produced batches: none, snappy, lz4 or zstd. Default lz4.
+	Compression string
+	// Dialer opens broker connections; default a plain TCP dial.
+	Dialer func(ctx context.Context, network, host string) (net.Conn, error)
+	// KafkaOptions are appended to every client's options (TLS, SASL).
+	KafkaOptions []kgo.Opt
+	// Listeners are told what happens.
+	Listeners []Listener
+	// Point, when set, is called as the transaction passes each named point of the contract
+	// (before-begin, first-ack, flushed, offsets-pending, end-sent, end-answered, applying,
+	// applied), so that a test can kill the process exactly there.
+	Point func(name string)
+}
+
+// EnsureDefaults replaces zero values by their defaults.
+func (c *Config) EnsureDefaults() {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&c.CommitInterval, 100*time.Millisecond)
+	def(&c.SessionTimeout, 10*time.Second)
+	def(&c.TransactionTimeout, 15*time.Second)
+	def(&c.StartupTimeout, 10*time.Second)
+	def(&c.MaxOutOfOrderness, 2*time.Second)
+	def(&c.MaxFutureSkew, time.Hour)
+	c.MaxOutOfOrderness = max(c.MaxOutOfOrderness, 0)
+	if c.ReplicationFactor == 0 {
+		c.ReplicationFactor = -1
+	}
+	if c.MemoryMax == 0 {
+		c.MemoryMax = defaultMemory()
+	}
+	if c.UncommittedMaxBytes == 0 {
+		c.UncommittedMaxBytes = min(c.MemoryMax/8, 64<<20)
+	}
+	if c.Compression == "" {
+		c.Compression = "lz4"
+	}
+	if c.Point == nil {
+		c.Point = func(string) {}
+	}
+}
+
+// minMemory is the least budget with which an instance can hold one epoch, one fetch and a cache.
+const minMemory = 32 << 20
+
+// Validate reports all faults of c together, each as "key=value: what is wrong; mend".
+func (c *Config) Validate() error {
+	var faults []error
+	fault := func(key string, value any, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s=%v: %s", key, value, fmt.Sprintf(format, args...)))
+	}
+	if err := validName(c.ApplicationID); err != nil {
+		fault("application.id", c.ApplicationID, "%v", err)
+	}
+	if c.InstanceID != "" {
+		if err := validName(c.InstanceID); err != nil {
+			fault("instance.id", c.InstanceID, "%v", err)
+		}
+	}
+	if len(c.Brokers) == 0 {
+		fault("bootstrap.servers", "", "no broker address; give host:port, comma separated")
+	}
+	for _, b := range c.Brokers {
+		if _, _, err := net.SplitHostPort(b); err != nil {
+			fault("bootstrap.servers", b, "not host:port; write for example 127.0.0.1:9092")
+		}
+	}
+	if c.Registry == nil {
+		fault("schema.registry.url", "", "no schema registry; give its URL")
+	}
+	if c.StateDir == "" {
+		fault("state.dir", "", "no state directory; give a folder on a local disk")
+	}
+	c.validateTimes(fault)
+	if c.MemoryMax < minMemory {
+		fault("memory.max", c.MemoryMax, "below %d bytes; give at least 32MiB", minMemory)
+	}
+	if c.UncommittedMaxBytes < 1<<20 || c.UncommittedMaxBytes > c.MemoryMax/2 {
+		fault("statestore.uncommitted.max.bytes", c.UncommittedMaxBytes,
+			"must lie between 1MiB and half of memory.max (%d)", c.MemoryMax/2)
+	}
+	if _, err := compression(c.Compression); err != nil {
+		fault("compression.type", c.Compression, "%v", err)
+	}
+	return errors.Join(faults...)
+}
+
+func (c *Config) validateTimes(fault func(key string, value any, format string, args ...any)) {
+	positive := func(key string, d time.Duration, low, high time.Duration) {
+		if d < low || d > high {
+			fault(key, d, "must lie between %v and %v", low, high)
+		}
+	}
+	positive("commit.interval", c.CommitInterval, time.Millisecond, time.Minute)
+	positive("session.timeout", c.SessionTimeout, time.Second, 30*time.Minute)
+	positive("transaction.timeout", c.TransactionTimeout, time.Second, 15*time.Minute)
+	positive("startup.timeout", c.StartupTimeout, 0, time.Hour)
+	positive("max.out.of.orderness", c.MaxOutOfOrderness, 0, 366*24*time.Hour)
+	positive("max.future.skew", c.MaxFutureSkew, 0, 366*24*time.Hour)
+	if c.TransactionTimeout < 2*c.CommitInterval {
+		fault("transaction.timeout", c.TransactionTimeout,
+			"must be at least twice commit.interval (%v)", c.CommitInterval)
+	}
+}
+
+// validName accepts what Kafka accepts as part of a topic name.
+func validName(s string) error {
+	if s == "" {
+		return errors.New("is empty; give a name of letters, digits, '.', '_' and '-'")
+	}
+	if len(s) > 180 {
+		return errors.New("is longer than 180 characters; shorten it")
+	}
+	bad := strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			r == '.' || r == '_' || r == '-')
+	})
+	if bad >= 0 {
+		return fmt.Errorf("has %q; use letters, digits, '.', '_' and '-' only", s[bad:bad+1])
+	}
+	return nil
+}
+
+func compression(name string) (kgo.CompressionCodec, error) {
+	switch name {
+	case "none":
+		return kgo.NoCompression(), nil
+	case "snappy":
+		return kgo.SnappyCompression(), nil
+	case "lz4":
+		return kgo.Lz4Compression(), nil
+	case "zstd":
+		return kgo.ZstdCompression(), nil
+	}
+	return kgo.CompressionCodec{}, errors.New("unknown; use none, snappy, lz4 or zstd")
+}

@@ -1,0 +1,340 @@
+package processor
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/schemas"
+	"pawl/schemas/record"
+	"pawl/statestore"
+)
+
+// noWatermark stands for a task that has seen no event time yet.
+const noWatermark = math.MinInt64
+
+// binding is what all tasks of an instance share once the pipeline has met the cluster: names,
+// partition counts and schema ids. It never changes.
+type binding struct {
+	app         string
+	pipeline    *Pipeline
+	resolver    *schemas.Resolver
+	inputs      []boundInput
+	outputs     []boundOutput
+	tableIDs    []int32
+	positionID  int32
+	claimID     int32
+	tickID      int32
+	partitions  int32 // of inputs, and so of tasks
+	dlq         boundTopic
+	changelog   boundTopic
+	changelogID [16]byte // topic id
+	ticks       string
+	provenance  bool
+	disorder    int64 // max.out.of.orderness, ms
+	maxSkew     int64 // max.future.skew, ms
+}
+
+type boundTopic struct {
+	name     string
+	maxBytes int // largest record value that the topic takes
+}
+
+type boundInput struct {
+	topic   string
+	id      [16]byte // topic id
+	topicID string   // the same, printed
+	table   bool
+	late    string // topic, or ""
+}
+
+type boundOutput struct {
+	boundTopic
+	partitions int32
+	id         int32
+}
+
+// core is the pure part of a task: records go in, Effects come out. It has no clock, no broker and
+// no goroutine, so the same records over the same state give the same Effects, in any batching.
+type core struct {
+	bind      *binding
+	name      string
+	partition int32
+	store     statestore.Store
+	tables    []tableCache
+	steps     []inputStep
+	outs      []any
+	timers    []*timerState
+	ctx       Context
+	fx        *Effects
+
+	position    record.Position // as of the last record stepped
+	claim       int64           // offset of the claim record under which the task runs
+	watermark   int64
+	uncommitted int64 // bytes of overlay and outputs not yet sealed
+	failure     error // first failure of the open epoch
+	attempt     int   // how often the open epoch was tried, from 1
+	poison      map[place]*RejectError
+	positionEnc *schemas.Encoder[record.Position]
+	positionDec *schemas.Decoder[record.Position]
+	tickEnc     *schemas.Encoder[record.Tick]
+}
+
+func newCore(b *binding, partition int32, store statestore.Store) *core {
+	c := &core{
+		bind: b, name: taskName(b.pipeline.name, partition), partition: partition, store: store,
+		attempt:     1,
+		poison:      make(map[place]*RejectError),
+		positionEnc: schemas.NewEncoder(record.PositionType(), b.positionID),
+		positionDec: schemas.NewDecoder(record.PositionType(), b.resolver),
+		tickEnc:     schemas.NewEncoder(record.TickType(), b.tickID),
+	}
+	c.ctx.core = c
+	for i, t := range b.pipeline.tables {
+		c.tables = append(c.tables, t.bind(c, i, b.tableIDs[i]))
+	}
+	for i, in := range b.pipeline.inputs {
+		c.steps = append(c.steps, in.bind(c, i))
+	}
+	for i, o := range b.pipeline.outputs {
+		c.outs = append(c.outs, o.bind(b.outputs[i].id))
+	}
+	for _, t := range b.pipeline.timers {
+		c.timers = append(c.timers, &timerState{Timers: t})
+	}
+	return c
+}
+
+func taskName(pipeline string, partition int32) string {
+	return pipeline + "-" + strconv.Itoa(int(partition))
+}
+
+// load takes the task to the position of its store, or to fresh when the store has none.
+func (c *core) load(fresh record.Position) error {
+	c.position = fresh
+	if raw := c.store.Mark().Position; raw != nil {
+		if err := c.positionDec.Decode(raw, &c.position); err != nil {
+			return fmt.Errorf("position record of task %s: %w", c.name, err)
+		}
+	}
+	c.watermark = c.position.Watermark
+	c.fx = &Effects{Task: c.name}
+	c.uncommitted = 0
+	c.failure = nil
+	for _, t := range c.timers {
+		t.reset()
+	}
+	return nil
+}
+
+// discard drops all that is not committed and goes back to the store's position.
+func (c *core) discard(fresh record.Position) error {
+	for _, t := range c.tables {
+		t.discard()
+	}
+	return c.load(fresh)
+}
+
+// fail marks the open epoch: whatever the handler makes of it, its effects are dropped.
+func (c *core) fail(err error) {
+	if c.failure == nil {
+		c.failure = err
+	}
+}
+
+// step processes one record. An error means that the open epoch cannot be sealed: the record is
+// not accounted for, and the task must wait (*schemas.UnknownIDError) or discard.
+func (c *core) step(input int, rec *kgo.Record) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = recovered(r, input, rec)
+		}
+	}()
+	if len(c.poison) > 0 {
+		if why, ok := c.poison[place{input, rec.Offset}]; ok {
+			c.dead(input, rec, why)
+			c.account(input, rec)
+			return nil
+		}
+	}
+	before := len(c.fx.Outputs)
+	watermark := c.watermark
+	c.ctx.ordinal, c.ctx.wrote = 0, false
+	err = c.steps[input].step(rec)
+	var reject *RejectError
+	if errors.As(err, &reject) {
+		if c.ctx.wrote {
+			return &poisonError{place{input, rec.Offset}, reject}
+		}
+		c.fx.Outputs = c.fx.Outputs[:before]
+		c.watermark = watermark
+		c.dead(input, rec, reject)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	if c.failure != nil {
+		return c.failure
+	}
+	c.account(input, rec)
+	return nil
+}
+
+// place is a record of one task's inputs.
+type place struct {
+	input  int
+	offset int64
+}
+
+// poisonError says that a record must be dead-lettered but has already changed state. The epoch is
+// discarded and processed again without that record.
+type poisonError struct {
+	at  place
+	why *RejectError
+}
+
+func (e *poisonError) Error() string {
+	return fmt.Sprintf("record at offset %d: %v", e.at.offset, e.why)
+}
+
+func recovered(r any, input int, rec *kgo.Record) error {
+	if big, ok := r.(tooLarge); ok {
+		return &poisonError{place{input, rec.Offset}, &RejectError{Exception: "RecordTooLarge",
+			Message: fmt.Sprintf("its output to %s would take %d bytes; the topic takes %d",
+				big.topic, big.size, big.limit)}}
+	}
+	return &panicError{value: r, stack: string(debug.Stack())}
+}
+
+// panicError is a handler's panic; the stack goes to the log, not into the error's text.
+type panicError struct {
+	value any
+	stack string
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.value) }
+
+// skip moves past a control record: an offset without content.
+func (c *core) skip(input int, rec *kgo.Record) {
+	in := &c.position.Inputs[input]
+	in.Gaps += rec.Offset + 1 - in.Offset
+	in.Offset = rec.Offset + 1
+}
+
+// account moves the input's position past rec. Exactly one count of the ledger was raised for it.
+func (c *core) account(input int, rec *kgo.Record) {
+	in := &c.position.Inputs[input]
+	in.Gaps += rec.Offset - in.Offset
+	in.Offset = rec.Offset + 1
+	c.fx.Records++
+	c.fx.times = append(c.fx.times, rec.Timestamp.UnixMilli())
+	c.position.Watermark = c.watermark
+}
+
+// seal turns all that was processed since the last seal into Effects and opens a new epoch over
+// them. It returns nil when nothing was.
+func (c *core) seal(writer string) (*Effects, error) {
+	fx := c.fx
+	digest := uint64(c.position.Digest)
+	for _, t := range c.tables {
+		if err := t.seal(fx, &digest); err != nil {
+			return nil, err
+		}
+	}
+	c.position.Digest = int64(digest)
+	c.position.Epoch++
+	c.position.Claim, c.position.Writer = c.claim, writer
+	fx.Position = c.position
+	fx.Position.Inputs = append([]record.Input(nil), c.position.Inputs...)
+	b, err := c.positionEnc.Append(nil, &fx.Position)
+	if err != nil {
+		return nil, fmt.Errorf("encode position record: %w", err)
+	}
+	fx.position = b
+	fx.delta.Task, fx.delta.Records = c.name, fx.Records
+	fx.delta.Bytes = fx.Bytes
+	c.fx = &Effects{Task: c.name}
+	c.uncommitted = 0
+	return fx, nil
+}
+
+// applied tells the tables that the store holds the sealed epoch, and trims their caches.
+func (c *core) applied(cacheLimit int64) {
+	for _, t := range c.tables {
+		t.applied()
+		t.evict(cacheLimit / int64(len(c.tables)))
+	}
+}
+
+func (c *core) cacheBytes() int64 {
+	var n int64
+	for _, t := range c.tables {
+		n += t.bytes()
+	}
+	return n
+}
+
+// dead sends rec to the dead-letter topic: key, value and headers untouched, then what is known.
+func (c *core) dead(input int, rec *kgo.Record, why *RejectError) {
+	r := c.copyTo(c.bind.dlq.name, rec)
+	r.Partition = rec.Partition
+	h := append(make([]kgo.RecordHeader, 0, len(rec.Headers)+10), rec.Headers...)
+	add := func(key, value string) {
+		h = append(h, kgo.RecordHeader{Key: key, Value: []byte(value)})
+	}
+	add("__streams.errors.exception", why.Exception)
+	add("__streams.errors.message", why.Message)
+	add("__streams.errors.topic", rec.Topic)
+	add("__streams.errors.partition", strconv.Itoa(int(rec.Partition)))
+	add("__streams.errors.offset", strconv.FormatInt(rec.Offset, 10))
+	add("pawl.task", c.name)
+	add("pawl.epoch", strconv.FormatInt(c.position.Epoch+1, 10))
+	add("pawl.attempt", strconv.Itoa(c.attempt))
+	if size := len(rec.Key) + len(rec.Value); size > c.bind.dlq.maxBytes {
+		// The pointer to the record is kept rather than nothing: it still stands on its input.
+		r.Value = nil
+		add("pawl.value.omitted", strconv.Itoa(len(rec.Value)))
+	}
+	r.Headers = h
+	c.position.Inputs[input].Dead++
+	c.fx.delta.Dead++
+	c.fx.dead = append(c.fx.dead, DeadLetterInfo{Task: c.name, Topic: rec.Topic,
+		Partition: rec.Partition, Offset: rec.Offset, Exception: why.Exception,
+		Message: why.Message})
+}
+
+// late sends rec unchanged to the late topic.
+func (c *core) late(input int, rec *kgo.Record, topic string) {
+	r := c.copyTo(topic, rec)
+	r.Partition = rec.Partition
+	r.Headers = rec.Headers
+	c.position.Inputs[input].Late++
+	c.fx.delta.Late++
+}
+
+func (c *core) copyTo(topic string, rec *kgo.Record) *kgo.Record {
+	r := c.fx.output()
+	r.Topic, r.Key, r.Value, r.Timestamp = topic, rec.Key, rec.Value, rec.Timestamp
+	size := int64(len(rec.Key) + len(rec.Value))
+	c.fx.Bytes += size
+	c.uncommitted += size
+	return r
+}
+
+// tick logs a fact about the order of processing that the inputs alone do not tell.
+func (c *core) tick(t record.Tick) error {
+	t.Task, t.Watermark = c.name, c.watermark
+	b, err := c.tickEnc.Append(nil, &t)
+	if err != nil {
+		return fmt.Errorf("encode tick: %w", err)
+	}
+	r := c.fx.output()
+	r.Topic, r.Partition, r.Key, r.Value = c.bind.ticks, c.partition, []byte(c.name), b
+	c.position.Ticks++
+	return nil
+}

@@ -1,0 +1,54 @@
+package processor
+
+import (
+	"errors"
+	"fmt"
+)
+
+// RejectError sends the record that a check or a handler was given to the dead-letter topic,
+// inside the same transaction. Exception is its class as written to the
+// `__streams.errors.exception` header.
+type RejectError struct {
+	Exception string
+	Message   string
+}
+
+// Error gives the exception's name and message.
+func (e *RejectError) Error() string { return e.Exception + ": " + e.Message }
+
+// Reject returns an error that dead-letters the record as Rejected. A handler must return it
+// before it changes state: a rejected record leaves no trace but its dead letter.
+func Reject(format string, args ...any) error {
+	return RejectAs("Rejected", format, args...)
+}
+
+// RejectAs is Reject under a class of the caller's own, such as InvalidAmount.
+func RejectAs(exception, format string, args ...any) error {
+	return &RejectError{Exception: exception, Message: fmt.Sprintf(format, args...)}
+}
+
+// RefusedError is the start-up proof's answer: the task would not be exactly-once if it ran.
+type RefusedError struct {
+	Task string
+	What string // what differs from what
+	Mend string // the command or act that mends it
+}
+
+// Error names the task, the difference and the mend.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("task %s refused: %s; %s", e.Task, e.What, e.Mend)
+}
+
+// StartError is a fault found before any record was processed: settings, topics, schemas or
+// servers. It is never retried.
+type StartError struct{ Err error }
+
+// Error is the cause's text.
+func (e *StartError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// errCrash as the cause of a cancelled context makes the instance vanish as a killed process
+// would: nothing sealed, flushed, aborted or left.
+var errCrash = errors.New("crash")

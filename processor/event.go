@@ -1,0 +1,105 @@
+package processor
+
+import "time"
+
+// A Listener is told what the engine does. Every field may be nil. Functions are called from
+// engine goroutines, must return quickly and must not call back into the instance.
+type Listener struct {
+	// InstanceState fires when the instance's state changes.
+	InstanceState func(InstanceStateInfo)
+	// TaskState fires when a task enters a state, with the reason when it is not healthy.
+	TaskState func(TaskStateInfo)
+	// Restore fires repeatedly while a task reads its changelog, and once with Done set.
+	Restore func(RestoreInfo)
+	// EpochCommitted fires after an epoch's transaction committed and its state was applied.
+	EpochCommitted func(EpochInfo)
+	// EpochAborted fires after an epoch was given up; its records will be processed again.
+	EpochAborted func(AbortInfo)
+	// DeadLettered fires for each record sent to the dead-letter topic, once its epoch committed.
+	DeadLettered func(DeadLetterInfo)
+	// Waiting fires when the engine starts or goes on waiting for something outside it: an
+	// unreachable broker, a registry that does not answer, another writer's open transaction.
+	Waiting func(WaitInfo)
+	// Notice fires for facts an operator should read once, such as which promise holds.
+	Notice func(text string)
+}
+
+// InstanceStateInfo names the state of an instance: CREATED, REBALANCING, RUNNING,
+// PENDING_SHUTDOWN, NOT_RUNNING or ERROR.
+type InstanceStateInfo struct {
+	State  string
+	Reason string
+}
+
+// TaskStateInfo says what became of a task.
+type TaskStateInfo struct {
+	Task   string
+	State  TaskState
+	Reason string
+}
+
+// RestoreInfo is the progress of one task's restore.
+type RestoreInfo struct {
+	Task          string
+	Records       int64 // changelog records read so far
+	Bytes         int64 // their size in bytes
+	Offset        int64 // next changelog offset to read
+	Target        int64 // changelog offset the restore runs to; -1 while unknown
+	WaitingFor    string
+	Elapsed       time.Duration
+	Done          bool
+	FromLocalDisk bool // the store on disk was usable, so only the tail was read
+}
+
+// EpochInfo describes one committed epoch of the instance.
+type EpochInfo struct {
+	Epoch    int64         // commits of this process so far
+	Tasks    int           // tasks in it
+	Records  int64         // input records in it
+	Outputs  int64         // output records, dead letters and late records included
+	Changes  int64         // changelog records
+	Bytes    int64         // bytes produced, keys and values
+	Duration time.Duration // begin to committed
+	Open     time.Duration // first record processed to committed
+	PerTask  []TaskEpoch
+}
+
+// TaskEpoch is one task's share of a committed epoch.
+type TaskEpoch struct {
+	Task         string
+	Records      int64
+	Dead         int64
+	Late         int64
+	Bytes        int64
+	Deduplicated int64
+	Filtered     int64
+	Shed         int64
+	Watermark    time.Time
+	// Latencies holds, per processed record, the time from its Kafka timestamp to the commit, in
+	// milliseconds, bucketed by powers of two: Latencies[i] counts records under 1<<i ms.
+	Latencies [24]uint32
+}
+
+// AbortInfo describes an epoch that was given up.
+type AbortInfo struct {
+	Reason      string // short, fit for a metric label
+	Err         error
+	Unconfirmed bool // the answer to EndTxn was lost; the outcome was settled by reading it back
+}
+
+// DeadLetterInfo names one record that went to the dead-letter topic.
+type DeadLetterInfo struct {
+	Task      string
+	Topic     string
+	Partition int32
+	Offset    int64
+	Exception string
+	Message   string
+}
+
+// WaitInfo says what a task or the instance waits for.
+type WaitInfo struct {
+	Task string // empty for the instance
+	What string
+	For  time.Duration
+}

@@ -1,0 +1,170 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/schemas/record"
+)
+
+// fetcher reads the input partitions of running tasks. It is a client apart from the group member,
+// so that a partition starts at exactly the position its task restored to, and rewinds do not
+// touch the group. All changes of position happen between two polls, on the polling goroutine:
+// what a poll returned before a rewind can then never be taken for what follows it.
+type fetcher struct {
+	in *Instance
+	cl *kgo.Client
+
+	mu      sync.Mutex
+	pending []func()
+	cancel  context.CancelFunc // of the running poll
+
+	parts map[string]map[int32]*fetchPart // by topic; the polling goroutine's own
+}
+
+type fetchPart struct {
+	task  *task
+	gen   int64
+	input int
+}
+
+func newFetcher(in *Instance) (*fetcher, error) {
+	budget := int32(min(in.cfg.MemoryMax/8, 64<<20))
+	cl, err := in.client("fetch",
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxBytes(budget),
+		kgo.FetchMaxPartitionBytes(min(budget, 4<<20)),
+		kgo.BrokerMaxReadBytes(max(2*budget, 64<<20)),
+		kgo.MaxConcurrentFetches(2),
+		kgo.RecheckPreferredReplicaInterval(0),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return &fetcher{in: in, cl: cl, parts: make(map[string]map[int32]*fetchPart)}, nil
+}
+
+// do runs f on the polling goroutine, before its next poll.
+func (f *fetcher) do(fn func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pending = append(f.pending, fn)
+	if f.cancel != nil {
+		f.cancel()
+	}
+}
+
+// start reads the task's inputs from the given positions on; whatever was read before is dropped.
+func (f *fetcher) start(t *task, gen int64, from []record.Input) {
+	at := make(map[string]map[int32]kgo.Offset, len(from))
+	for _, in := range from {
+		at[in.Topic] = map[int32]kgo.Offset{in.Partition: kgo.NewOffset().At(in.Offset)}
+	}
+	f.do(func() {
+		if t.closed.Load() {
+			return
+		}
+		f.remove(t.partition)
+		for i, in := range f.in.bind.inputs {
+			if f.parts[in.topic] == nil {
+				f.parts[in.topic] = make(map[int32]*fetchPart)
+			}
+			f.parts[in.topic][t.partition] = &fetchPart{task: t, gen: gen, input: i}
+		}
+		f.cl.ResumeFetchPartitions(f.of(t.partition))
+		f.cl.AddConsumePartitions(at)
+	})
+}
+
+// stop reads the partition's inputs no more.
+func (f *fetcher) stop(partition int32) { f.do(func() { f.remove(partition) }) }
+
+func (f *fetcher) remove(partition int32) {
+	for _, in := range f.in.bind.inputs {
+		if f.parts[in.topic][partition] == nil {
+			return
+		}
+		delete(f.parts[in.topic], partition)
+	}
+	f.cl.RemoveConsumePartitions(f.of(partition))
+}
+
+// resume goes on fetching a partition that was paused because its task lagged behind.
+func (f *fetcher) resume(partition int32) { f.cl.ResumeFetchPartitions(f.of(partition)) }
+
+func (f *fetcher) of(partition int32) map[string][]int32 {
+	m := make(map[string][]int32, len(f.in.bind.inputs))
+	for _, in := range f.in.bind.inputs {
+		m[in.topic] = []int32{partition}
+	}
+	return m
+}
+
+// run polls until ctx ends.
+func (f *fetcher) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		fns := f.pending
+		f.pending = nil
+		poll, cancel := context.WithCancel(ctx)
+		f.cancel = cancel
+		f.mu.Unlock()
+		for _, fn := range fns {
+			fn()
+		}
+		fetches := f.cl.PollFetches(poll)
+		cancel()
+		f.deliver(fetches)
+	}
+}
+
+func (f *fetcher) deliver(fetches kgo.Fetches) {
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		part := f.parts[p.Topic][p.Partition]
+		if part == nil {
+			return
+		}
+		if p.Err != nil {
+			f.failed(part, p)
+			return
+		}
+		end := p.LastStableOffset
+		if end < 0 {
+			end = p.HighWatermark
+		}
+		f.in.seen(p.Partition, part.input, p.HighWatermark, end)
+		full := part.task.deliver(part.gen, fetched{part.input, p.Records, end})
+		if full {
+			f.cl.PauseFetchPartitions(f.of(p.Partition))
+			part.task.paused()
+		}
+	})
+}
+
+// failed reports a fetch error that retries do not mend: the log is not what it was.
+func (f *fetcher) failed(part *fetchPart, p kgo.FetchTopicPartition) {
+	if errors.Is(p.Err, context.Canceled) || errors.Is(p.Err, context.DeadlineExceeded) ||
+		errors.Is(p.Err, kgo.ErrClientClosed) {
+		return
+	}
+	var loss *kgo.ErrDataLoss
+	lost := errors.As(p.Err, &loss) || errors.Is(p.Err, kerr.OffsetOutOfRange) ||
+		errors.Is(p.Err, kerr.UnknownTopicID) || errors.Is(p.Err, kerr.InconsistentTopicID)
+	t := part.task
+	err := p.Err
+	f.in.post(func() {
+		if lost {
+			f.in.refuse(t, &RefusedError{Task: t.name,
+				What: "input " + p.Topic + " no longer holds the task's position: " + err.Error(),
+				Mend: mendInput})
+			return
+		}
+		f.in.taskFault(t, -1, err)
+	})
+}

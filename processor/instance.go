@@ -1,0 +1,364 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/statestore"
+)
+
+// Instance runs a pipeline in this process as one member of its application's group. One goroutine,
+// the loop, owns all decisions: which tasks run, when an epoch is sealed, what follows a verdict.
+// Everything that blocks runs elsewhere and posts its result to the loop.
+type Instance struct {
+	cfg        Config
+	pipe       *Pipeline
+	bind       *binding
+	txnV2      bool
+	tombstones time.Duration  // the changelog's delete.retention.ms
+	limits     map[string]int // max.message.bytes by topic
+	stateDir   string
+	lock       *statestore.Lock
+	env        *statestore.Env
+	admin      *kgo.Client // requests only
+	adm        *kadm.Client
+	group      *group
+	fetch      *fetcher
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+	err    error // why it ended; set before done is closed
+	tasks  sync.WaitGroup
+
+	inbox struct {
+		sync.Mutex
+		fns []func()
+	}
+	wake    chan struct{}
+	timer   *time.Timer
+	running atomic.Int64 // assigned tasks, for sharing out memory
+
+	// owned by the loop
+	slots      map[int32]*slot
+	claims     []*task // opened, to be claimed in the next transaction
+	leaves     []*leave
+	cycle      cycle
+	prod       *producer
+	member     *kgo.Client
+	recovering bool
+	stopping   bool
+	holdUntil  time.Time // no epoch is sealed before, after an abort
+	retryDelay time.Duration
+
+	openedAt atomic.Int64 // when the transaction in flight began, ns; 0: none
+	statusMu sync.Mutex   // guards what follows
+	failure  error
+	state    InstanceStateInfo
+	statuses map[int32]*taskInfo
+}
+
+// Run starts the pipeline and blocks until ctx ends, then stops gracefully: seals, commits,
+// flushes and leaves the group.
+func Run(ctx context.Context, cfg Config, p *Pipeline) error {
+	in, err := Start(ctx, cfg, p)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		in.Stop()
+	case <-in.done:
+	}
+	return in.Wait()
+}
+
+// Wait blocks until the instance has ended and says why; nil after a graceful stop.
+func (in *Instance) Wait() error {
+	<-in.done
+	return in.err
+}
+
+// Done is closed when the instance has ended.
+func (in *Instance) Done() <-chan struct{} { return in.done }
+
+// Stop seals what is open, commits it, flushes the stores, leaves the group and ends the instance.
+func (in *Instance) Stop() { in.post(in.stop) }
+
+// post has the loop call fn. It never blocks, so that any goroutine may post at any time.
+func (in *Instance) post(fn func()) {
+	in.inbox.Lock()
+	in.inbox.fns = append(in.inbox.fns, fn)
+	in.inbox.Unlock()
+	in.poke()
+}
+
+// poke has the loop look whether an epoch is due.
+func (in *Instance) poke() {
+	select {
+	case in.wake <- struct{}{}:
+	default:
+	}
+}
+
+// alarm has the loop look again after d.
+func (in *Instance) alarm(d time.Duration) { in.timer.Reset(d) }
+
+// after posts fn after d.
+func (in *Instance) after(d time.Duration, fn func()) {
+	in.background(func() {
+		pause(in.ctx, d)
+		in.post(fn)
+	})
+}
+
+// background runs fn in a goroutine that the instance waits for before it ends.
+func (in *Instance) background(fn func()) {
+	in.tasks.Add(1)
+	go func() {
+		defer in.tasks.Done()
+		fn()
+	}()
+}
+
+// loop runs posted functions and the epoch cycle until the instance ends.
+func (in *Instance) loop() {
+	for in.ctx.Err() == nil {
+		select {
+		case <-in.ctx.Done():
+		case <-in.wake:
+		case <-in.timer.C:
+		}
+		in.inbox.Lock()
+		fns := in.inbox.fns
+		in.inbox.fns = nil
+		in.inbox.Unlock()
+		for _, fn := range fns {
+			if in.ctx.Err() == nil {
+				fn()
+			}
+		}
+		if in.ctx.Err() != nil {
+			break
+		}
+		if wait := time.Until(in.holdUntil); wait > 0 {
+			in.alarm(wait)
+			continue
+		}
+		in.turn()
+	}
+	in.shutDown()
+}
+
+// die ends the instance with err: a restart is the repair.
+func (in *Instance) die(err error) {
+	in.statusMu.Lock()
+	if in.failure == nil {
+		in.failure = err
+	}
+	in.statusMu.Unlock()
+	in.cancel(err)
+}
+
+// stop is the graceful end: every task gives its last epoch, then the instance leaves the group.
+func (in *Instance) stop() {
+	if in.stopping {
+		return
+	}
+	in.stopping = true
+	in.setState()
+	var parts []int32
+	for p := range in.slots {
+		parts = append(parts, p)
+	}
+	done := make(chan struct{})
+	in.revoked(parts, true, done)
+	in.background(func() {
+		select {
+		case <-done:
+			leave, cancel := context.WithTimeout(in.ctx, in.cfg.SessionTimeout)
+			if err := in.leave(leave); err != nil {
+				in.notice("%v; the group notices after session.timeout", err)
+			}
+			cancel()
+		case <-in.ctx.Done():
+		}
+		in.cancel(nil)
+	})
+}
+
+// shutDown waits for all that the instance started and gives back what it holds. After a crash
+// (errCrash) nothing is written any more.
+func (in *Instance) shutDown() {
+	crash := errors.Is(context.Cause(in.ctx), errCrash)
+	for _, s := range in.slots {
+		if s.cancel != nil {
+			s.cancel(errClosed)
+		}
+	}
+	in.fetch.cl.CloseAllowingRebalance()
+	in.member.CloseAllowingRebalance()
+	in.prod.cl.Close()
+	in.admin.Close()
+	in.tasks.Wait()
+	var errs []error
+	for _, s := range in.slots {
+		s.work.Wait()
+		if s.task == nil {
+			continue
+		}
+		if s.task.store != nil && !crash && in.failure == nil {
+			errs = append(errs, s.task.store.Flush())
+		}
+		if s.disk != nil {
+			errs = append(errs, s.disk.Close())
+		}
+	}
+	in.env.Close()
+	errs = append(errs, in.lock.Release())
+	in.statusMu.Lock()
+	in.err = in.failure
+	in.state = InstanceStateInfo{State: "NOT_RUNNING"}
+	if in.failure != nil {
+		in.state = InstanceStateInfo{State: "ERROR", Reason: in.failure.Error()}
+	}
+	state := in.state
+	in.statusMu.Unlock()
+	if in.err == nil {
+		in.err = errors.Join(errs...)
+	}
+	in.tell(func(l *Listener) {
+		if l.InstanceState != nil {
+			l.InstanceState(state)
+		}
+	})
+	close(in.done)
+}
+
+// backoff keeps a cluster that refuses epochs from being flooded with them.
+func (in *Instance) backoff() {
+	in.retryDelay = min(max(2*in.retryDelay, 10*time.Millisecond), time.Second)
+	in.holdUntil = time.Now().Add(in.retryDelay)
+}
+
+// recover is the restart path, inside the process: every task is closed, a new producer id settles
+// whatever transaction was left, and the tasks are opened again: claim, restore, proof. Nothing is
+// assumed about the epoch that was in flight.
+func (in *Instance) recover(v verdict) {
+	if in.recovering {
+		return
+	}
+	in.recovering = true
+	in.cycle.sealing, in.cycle.shares, in.claims = nil, nil, nil
+	in.setState()
+	open := 1
+	next := func() {
+		if open--; open == 0 {
+			in.renew(v)
+		}
+	}
+	for p, s := range in.slots {
+		if s.task != nil && s.err == nil {
+			open++
+			in.close(p, next)
+		}
+	}
+	next()
+}
+
+// renew replaces the producer, and the group member where the group gave it away.
+func (in *Instance) renew(v verdict) {
+	old := in.prod
+	member := in.member
+	rejoin := v.fenced || v.lost
+	in.background(func() {
+		old.cl.Close()
+		if v.fenced {
+			// Whoever has our transactional id now must be given the time to be displaced or to
+			// displace us for good: two living producers would fence each other for ever.
+			pause(in.ctx, time.Second)
+		}
+		prod := in.newProducerID()
+		if prod == nil {
+			return
+		}
+		if !rejoin {
+			in.post(func() { in.renewed(prod, nil, nil) })
+			return
+		}
+		member.CloseAllowingRebalance()
+		fresh, err := in.newMember()
+		in.post(func() { in.renewed(prod, fresh, err) })
+	})
+}
+
+// newProducerID makes a producer and initialises its id, for as long as that takes.
+func (in *Instance) newProducerID() *producer {
+	for began := time.Now(); in.ctx.Err() == nil; {
+		prod, err := newProducer(in)
+		if err == nil {
+			if err = prod.init(in.ctx); err == nil {
+				return prod
+			}
+			prod.cl.Close()
+		}
+		in.waiting("", err.Error(), time.Since(began))
+		pause(in.ctx, time.Second)
+	}
+	return nil
+}
+
+func (in *Instance) renewed(prod *producer, member *kgo.Client, err error) {
+	if err != nil {
+		in.die(err)
+		return
+	}
+	in.prod = prod
+	in.recovering = false
+	if member != nil {
+		in.member = member
+	}
+	for p, s := range in.slots {
+		if s.leaving {
+			s.sealedOut = true
+		} else if s.err == nil {
+			in.open(p)
+		}
+	}
+	in.setState()
+}
+
+func (in *Instance) transactionalID() string {
+	return in.cfg.ApplicationID + "-" + in.cfg.InstanceID
+}
+
+// tell calls each listener.
+func (in *Instance) tell(f func(*Listener)) {
+	for i := range in.cfg.Listeners {
+		f(&in.cfg.Listeners[i])
+	}
+}
+
+func (in *Instance) notice(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	in.tell(func(l *Listener) {
+		if l.Notice != nil {
+			l.Notice(text)
+		}
+	})
+}
+
+func (in *Instance) waiting(task, what string, d time.Duration) {
+	in.tell(func(l *Listener) {
+		if l.Waiting != nil {
+			l.Waiting(WaitInfo{Task: task, What: what, For: d})
+		}
+	})
+}

@@ -1,0 +1,326 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// group is the instance's place in the consumer group: who it is there and which partitions are
+// its own. It changes inside rebalance callbacks only. Reading the client's generation at commit
+// time instead would hand a zombie of one partition the generation that took it away.
+type group struct {
+	mu      sync.Mutex
+	who     membership
+	owned   map[int32]bool
+	changed chan struct{} // closed and replaced when who changes
+}
+
+func newGroup() *group {
+	return &group{owned: make(map[int32]bool), changed: make(chan struct{})}
+}
+
+func (g *group) refresh(who membership) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.who = who
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+func (g *group) own(partitions []int32, mine bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range partitions {
+		if mine {
+			g.owned[p] = true
+		} else {
+			delete(g.owned, p)
+		}
+	}
+}
+
+func (g *group) partitions() []int32 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []int32
+	for p := range g.owned {
+		out = append(out, p)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (in *Instance) membership() membership {
+	in.group.mu.Lock()
+	defer in.group.mu.Unlock()
+	return in.group.who
+}
+
+func (in *Instance) ownsAll(shares []*Effects) bool {
+	in.group.mu.Lock()
+	defer in.group.mu.Unlock()
+	for _, fx := range shares {
+		if !fx.claim && !in.group.owned[fx.owner.partition] {
+			return false
+		}
+	}
+	return true
+}
+
+// awaitGeneration waits until a rebalance callback has replaced the refused membership.
+func (in *Instance) awaitGeneration(ctx context.Context, refused membership,
+	deadline time.Time) error {
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	for {
+		in.group.mu.Lock()
+		who, changed := in.group.who, in.group.changed
+		in.group.mu.Unlock()
+		if who != refused {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return errors.New("the group did not settle in time")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// newMember joins the consumer group. The client never fetches: the fetcher does, from positions
+// the tasks restored to. Membership is static, so that an instance that was killed and comes back
+// takes up its tasks without a rebalance.
+func (in *Instance) newMember() (*kgo.Client, error) {
+	var topics []string
+	for _, b := range in.bind.inputs {
+		topics = append(topics, b.topic)
+	}
+	cl, err := in.client("group",
+		kgo.ConsumerGroup(in.cfg.ApplicationID),
+		kgo.ConsumeTopics(topics...),
+		kgo.InstanceID(in.cfg.InstanceID),
+		kgo.Balancers(&assignor{topics: topics}),
+		kgo.SessionTimeout(in.cfg.SessionTimeout),
+		kgo.HeartbeatInterval(min(in.cfg.SessionTimeout/5, 3*time.Second)),
+		kgo.RebalanceTimeout(max(time.Minute, in.cfg.SessionTimeout)),
+		kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(in.onAssigned),
+		kgo.OnPartitionsRevoked(in.onRevoked),
+		kgo.OnPartitionsLost(in.onLost),
+	)
+	if err != nil {
+		return nil, err
+	}
+	cl.PauseFetchTopics(topics...)
+	return cl, nil
+}
+
+// leave tells the group that a stopped instance does not come back soon: static members do not
+// leave by closing.
+func (in *Instance) leave(ctx context.Context) error {
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group = in.cfg.ApplicationID
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID = in.membership().id
+	m.InstanceID = &in.cfg.InstanceID
+	req.Members = append(req.Members, m)
+	if _, err := req.RequestWith(ctx, in.admin); err != nil {
+		return fmt.Errorf("leave group %s: %w", in.cfg.ApplicationID, err)
+	}
+	return nil
+}
+
+func (in *Instance) onAssigned(_ context.Context, cl *kgo.Client, m map[string][]int32) {
+	who := membership{}
+	who.id, who.generation = cl.GroupMetadata()
+	in.group.refresh(who)
+	parts := union(m)
+	in.group.own(parts, true)
+	in.post(func() { in.assigned(parts) })
+}
+
+// onRevoked returns only when the partitions' epochs are decided and their tasks closed: the next
+// owner may then start. The generation is already the new one here, in which nobody owns them.
+func (in *Instance) onRevoked(ctx context.Context, cl *kgo.Client, m map[string][]int32) {
+	parts := union(m)
+	if len(parts) == 0 || in.ctx.Err() != nil {
+		return
+	}
+	if id, generation := cl.GroupMetadata(); generation >= 0 {
+		in.group.refresh(membership{id, generation})
+	}
+	in.handOver(ctx, parts, true)
+	in.group.own(parts, false)
+}
+
+func (in *Instance) onLost(ctx context.Context, _ *kgo.Client, m map[string][]int32) {
+	parts := union(m)
+	in.group.own(parts, false)
+	in.group.refresh(membership{generation: -1})
+	if len(parts) > 0 && in.ctx.Err() == nil {
+		in.handOver(ctx, parts, false)
+	}
+}
+
+// handOver has the loop close the partitions' tasks, after a last epoch if it may still commit.
+func (in *Instance) handOver(ctx context.Context, parts []int32, seal bool) {
+	done := make(chan struct{})
+	in.post(func() { in.revoked(parts, seal, done) })
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-in.ctx.Done():
+	}
+}
+
+func union(m map[string][]int32) []int32 {
+	var out []int32
+	for _, ps := range m {
+		out = append(out, ps...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// assignor shares tasks out among the members: as evenly as can be, each staying where it is
+// unless that would be uneven. All inputs of a task go together, which Kafka's own sticky assignor
+// does not promise. Moves are cooperative: revoked in one round, assigned in the next.
+type assignor struct{ topics []string }
+
+// ProtocolName implements kgo.GroupBalancer.
+func (a *assignor) ProtocolName() string { return "pawl-sticky" }
+
+// IsCooperative implements kgo.GroupBalancer.
+func (a *assignor) IsCooperative() bool { return true }
+
+// JoinGroupMetadata implements kgo.GroupBalancer.
+func (a *assignor) JoinGroupMetadata(interests []string, current map[string][]int32,
+	generation int32) []byte {
+	meta := kmsg.NewConsumerMemberMetadata()
+	meta.Version = 3
+	meta.Topics = interests
+	meta.Generation = generation
+	for _, t := range a.topics {
+		if ps := current[t]; len(ps) > 0 {
+			owned := kmsg.NewConsumerMemberMetadataOwnedPartition()
+			owned.Topic, owned.Partitions = t, ps
+			meta.OwnedPartitions = append(meta.OwnedPartitions, owned)
+		}
+	}
+	slices.SortFunc(meta.OwnedPartitions, func(x, y kmsg.ConsumerMemberMetadataOwnedPartition) int {
+		return compareStrings(x.Topic, y.Topic)
+	})
+	return meta.AppendTo(nil)
+}
+
+func compareStrings(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// ParseSyncAssignment implements kgo.GroupBalancer.
+func (a *assignor) ParseSyncAssignment(b []byte) (map[string][]int32, error) {
+	return kgo.ParseConsumerSyncAssignment(b)
+}
+
+// MemberBalancer implements kgo.GroupBalancer.
+func (a *assignor) MemberBalancer(members []kmsg.JoinGroupResponseMember) (
+	kgo.GroupMemberBalancer, map[string]struct{}, error) {
+	b, err := kgo.NewConsumerBalancer(a, members)
+	if err != nil {
+		return nil, nil, err
+	}
+	return b, b.MemberTopics(), nil
+}
+
+// Balance implements kgo.ConsumerBalancerBalance.
+func (a *assignor) Balance(b *kgo.ConsumerBalancer, topics map[string]int32) kgo.IntoSyncAssignment {
+	plan := b.NewPlan()
+	tasks := topics[a.topics[0]]
+	owned := ownedTasks(b, a.topics[0], tasks)
+	for m, parts := range share(owned, tasks) {
+		member, _ := b.MemberAt(m)
+		for _, t := range a.topics {
+			for _, p := range parts {
+				plan.AddPartition(member, t, p)
+			}
+		}
+	}
+	plan.AdjustCooperative(b)
+	return plan
+}
+
+// ownedTasks lists what each member claims to own; of two claims the newer generation's counts.
+func ownedTasks(b *kgo.ConsumerBalancer, topic string, tasks int32) [][]int32 {
+	owner := make(map[int32]int)
+	generation := make(map[int32]int32)
+	n := len(b.Members())
+	for m := range n {
+		_, meta := b.MemberAt(m)
+		for _, o := range meta.OwnedPartitions {
+			if o.Topic != topic {
+				continue
+			}
+			for _, p := range o.Partitions {
+				g, taken := generation[p]
+				if p < tasks && (!taken || meta.Generation > g) {
+					owner[p], generation[p] = m, meta.Generation
+				}
+			}
+		}
+	}
+	owned := make([][]int32, n)
+	for p := range tasks {
+		if m, ok := owner[p]; ok {
+			owned[m] = append(owned[m], p)
+		}
+	}
+	return owned
+}
+
+// share gives every member its fair number of tasks: what it owns first, then what is free.
+func share(owned [][]int32, tasks int32) [][]int32 {
+	n := len(owned)
+	order := make([]int, n) // members with the most tasks get the larger quotas
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(x, y int) int { return len(owned[y]) - len(owned[x]) })
+	given := make([][]int32, n)
+	taken := make([]bool, tasks)
+	quota := make([]int, n)
+	for rank, m := range order {
+		quota[m] = int(tasks) / n
+		if rank < int(tasks)%n {
+			quota[m]++
+		}
+		given[m] = owned[m][:min(quota[m], len(owned[m]))]
+		for _, p := range given[m] {
+			taken[p] = true
+		}
+	}
+	next := int32(0)
+	for _, m := range order {
+		given[m] = slices.Clone(given[m])
+		for ; len(given[m]) < quota[m]; next++ {
+			if !taken[next] {
+				given[m] = append(given[m], next)
+			}
+		}
+	}
+	return given
+}

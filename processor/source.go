@@ -1,0 +1,121 @@
+package processor
+
+import (
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/schemas"
+)
+
+func (s *Source[V]) bind(c *core, index int) inputStep {
+	return &sourceStep[V]{Source: s, core: c, index: index,
+		dec: schemas.NewDecoder(s.typ, c.bind.resolver), lateTopic: c.bind.inputs[index].late}
+}
+
+// sourceStep runs one input's records through one task: decode, check, time, handler, timers.
+type sourceStep[V any] struct {
+	*Source[V]
+	core      *core
+	index     int
+	dec       *schemas.Decoder[V]
+	lateTopic string
+	val       V
+}
+
+func (s *sourceStep[V]) step(rec *kgo.Record) error {
+	c := s.core
+	if s.table != nil {
+		return s.upsert(rec)
+	}
+	if err := s.decode(rec); err != nil {
+		return err
+	}
+	at, err := s.timeOf(rec)
+	if err != nil {
+		return err
+	}
+	if s.late != "" && c.watermark != noWatermark && at < c.watermark-s.grace.Milliseconds() {
+		c.late(s.index, rec, s.lateTopic)
+		return nil
+	}
+	c.watermark = max(c.watermark, at-c.bind.disorder)
+	c.ctx.enter(rec, s.index, rec.Key, at)
+	if err := s.handler(&c.ctx, s.val); err != nil {
+		return err
+	}
+	c.position.Inputs[s.index].Processed++
+	return c.fire(rec, s.index)
+}
+
+// decode fills s.val, or returns a RejectError for a record that breaks a rule of the input.
+func (s *sourceStep[V]) decode(rec *kgo.Record) error {
+	if rec.Value == nil {
+		return RejectAs("NullValue", "the value is null; topic %s needs one", rec.Topic)
+	}
+	if err := s.decodeValue(rec); err != nil {
+		return err
+	}
+	if len(rec.Key) == 0 {
+		return RejectAs("MissingKey", "the key is missing; topic %s needs one", rec.Topic)
+	}
+	if s.key != nil {
+		if want := s.key(s.val); want != string(rec.Key) {
+			return RejectAs("KeyMismatch", "the key is %.100q, but the value's is %.100q",
+				rec.Key, want)
+		}
+	}
+	if s.check != nil {
+		return s.check(s.val)
+	}
+	return nil
+}
+
+func (s *sourceStep[V]) decodeValue(rec *kgo.Record) error {
+	err := s.dec.Decode(rec.Value, &s.val)
+	var bad *schemas.DecodeError
+	if errors.As(err, &bad) {
+		return &RejectError{Exception: bad.Kind, Message: bad.Error()}
+	}
+	return err
+}
+
+func (s *sourceStep[V]) timeOf(rec *kgo.Record) (int64, error) {
+	stamp := rec.Timestamp.UnixMilli()
+	at := stamp
+	if s.eventTime != nil {
+		at = s.eventTime(s.val).UnixMilli()
+	}
+	if at < 0 {
+		return 0, RejectAs("InvalidTimestamp", "event time %d ms is negative", at)
+	}
+	if at-stamp > s.core.bind.maxSkew {
+		return 0, RejectAs("FutureTimestamp", "event time %s is %v ahead of the record's "+
+			"timestamp; max.future.skew allows %v", time.UnixMilli(at).UTC().Format(time.RFC3339),
+			time.Duration(at-stamp)*time.Millisecond,
+			time.Duration(s.core.bind.maxSkew)*time.Millisecond)
+	}
+	return at, nil
+}
+
+// upsert applies a table input's record: a null value deletes the key.
+func (s *sourceStep[V]) upsert(rec *kgo.Record) error {
+	c := s.core
+	if len(rec.Key) == 0 {
+		return RejectAs("MissingKey", "the key is missing; topic %s needs one", rec.Topic)
+	}
+	if rec.Value != nil {
+		if err := s.decode(rec); err != nil {
+			return err
+		}
+	}
+	c.ctx.enter(rec, s.index, rec.Key, rec.Timestamp.UnixMilli())
+	if rec.Value == nil {
+		s.table.Delete(&c.ctx)
+	} else {
+		s.table.Set(&c.ctx, s.val)
+	}
+	c.position.Inputs[s.index].Processed++
+	return nil
+}

@@ -1,0 +1,183 @@
+package processor
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Status is a snapshot of an instance.
+type Status struct {
+	State           string
+	Reason          string
+	Promise         string // which exactly-once promise the cluster's version allows
+	Tasks           []TaskStatus
+	OpenTransaction time.Duration // age of the transaction in flight; 0 when there is none
+}
+
+// TaskStatus is a snapshot of one task.
+type TaskStatus struct {
+	Name          string
+	State         TaskState
+	Reason        string
+	Mend          string
+	Epoch         int64
+	Watermark     time.Time
+	Inputs        []InputStatus
+	OverlayBytes  int64
+	CacheBytes    int64
+	BufferedBytes int64   // committed state on its way to disk
+	RestoreDone   float64 // share of the restore that is done, 0 to 1
+}
+
+// InputStatus is how far a task has come on one input partition.
+type InputStatus struct {
+	Topic     string
+	Partition int32
+	Offset    int64 // committed; -1 before the task runs
+	End       int64 // high watermark as last seen
+	LSO       int64 // last stable offset as last seen
+}
+
+// Status returns a snapshot.
+func (in *Instance) Status() Status {
+	in.statusMu.Lock()
+	defer in.statusMu.Unlock()
+	st := Status{State: in.state.State, Reason: in.state.Reason, Promise: in.promise()}
+	if opened := in.openedAt.Load(); opened != 0 {
+		st.OpenTransaction = time.Since(time.Unix(0, opened))
+	}
+	for _, ts := range in.statuses {
+		st.Tasks = append(st.Tasks, ts.snapshot())
+	}
+	slices.SortFunc(st.Tasks, func(a, b TaskStatus) int { return strings.Compare(a.Name, b.Name) })
+	return st
+}
+
+// taskInfo is the published state of one assigned task. The loop, the fetcher and the task write
+// it under statusMu, at most once per epoch or fetch.
+type taskInfo struct {
+	TaskStatus
+	task *task
+}
+
+func (i *taskInfo) snapshot() TaskStatus {
+	ts := i.TaskStatus
+	ts.Inputs = slices.Clone(ts.Inputs)
+	if i.task != nil {
+		ts.OverlayBytes = i.task.dirty.Load()
+		ts.CacheBytes = i.task.cached.Load()
+		if ts.State == TaskRunning {
+			ts.BufferedBytes = i.task.store.Bytes()
+		}
+	}
+	return ts
+}
+
+// taskState publishes a task's state and tells the listeners.
+func (in *Instance) taskState(p int32, state TaskState, reason, mend string) {
+	name := taskName(in.pipe.name, p)
+	in.statusMu.Lock()
+	info := in.statuses[p]
+	if info == nil {
+		info = &taskInfo{TaskStatus: TaskStatus{Name: name}}
+		for _, b := range in.bind.inputs {
+			info.Inputs = append(info.Inputs, InputStatus{Topic: b.topic, Partition: p,
+				Offset: -1, End: -1, LSO: -1})
+		}
+		in.statuses[p] = info
+	}
+	info.State, info.Reason, info.Mend = state, reason, mend
+	info.task = nil
+	if s := in.slots[p]; s != nil {
+		s.state = state
+		info.task = s.task
+	}
+	if state == TaskRunning {
+		info.RestoreDone = 1
+	}
+	if state == TaskClosed {
+		delete(in.statuses, p)
+	}
+	in.statusMu.Unlock()
+	in.tell(func(l *Listener) {
+		if l.TaskState != nil {
+			l.TaskState(TaskStateInfo{Task: name, State: state, Reason: reason})
+		}
+	})
+}
+
+// restoring publishes a restore's progress.
+func (in *Instance) restoring(p int32, r RestoreInfo) {
+	in.statusMu.Lock()
+	if info := in.statuses[p]; info != nil {
+		info.RestoreDone = min(float64(r.Offset)/float64(max(r.Target, 1)), 1)
+		info.Reason = r.WaitingFor
+	}
+	in.statusMu.Unlock()
+	in.tell(func(l *Listener) {
+		if l.Restore != nil {
+			l.Restore(r)
+		}
+	})
+}
+
+// seen publishes the ends of an input partition as a fetch saw them.
+func (in *Instance) seen(p int32, input int, end, lso int64) {
+	in.statusMu.Lock()
+	defer in.statusMu.Unlock()
+	if info := in.statuses[p]; info != nil {
+		info.Inputs[input].End, info.Inputs[input].LSO = end, lso
+	}
+}
+
+// progress publishes what a committed share moved.
+func (in *Instance) progress(p int32, fx *Effects) {
+	in.statusMu.Lock()
+	defer in.statusMu.Unlock()
+	info := in.statuses[p]
+	if info == nil {
+		return
+	}
+	info.Epoch = fx.Position.Epoch
+	info.Watermark = time.UnixMilli(fx.Position.Watermark)
+	for i := range info.Inputs {
+		info.Inputs[i].Offset = fx.Position.Inputs[i].Offset
+	}
+}
+
+// setState publishes the instance's state when it changed.
+func (in *Instance) setState() {
+	state := "RUNNING"
+	switch {
+	case in.stopping:
+		state = "PENDING_SHUTDOWN"
+	case in.recovering || len(in.leaves) > 0:
+		state = "REBALANCING"
+	default:
+		for _, s := range in.slots {
+			if s.state == TaskCreated || s.state == TaskRestoring {
+				state = "REBALANCING"
+			}
+		}
+	}
+	in.statusMu.Lock()
+	changed := in.state.State != state
+	in.state = InstanceStateInfo{State: state}
+	in.statusMu.Unlock()
+	if changed {
+		in.tell(func(l *Listener) {
+			if l.InstanceState != nil {
+				l.InstanceState(InstanceStateInfo{State: state})
+			}
+		})
+	}
+}
+
+func (in *Instance) promise() string {
+	if in.txnV2 {
+		return "full: transactions v2 (KIP-890)"
+	}
+	return "transactions v1: exactly-once but for a request delayed past its transaction's end, " +
+		"which brokers before Kafka 4.0 may take for the next one; upgrade to transaction.version=2"
+}

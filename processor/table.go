@@ -1,0 +1,294 @@
+package processor
+
+import (
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/tidwall/btree"
+
+	"pawl/schemas"
+	"pawl/statestore"
+)
+
+// Get returns the value of the current record's key. A failed read fails the epoch, whatever the
+// handler does with the zero value it gets here.
+func (t *Table[V]) Get(ctx *Context) (V, bool) { return t.GetAt(ctx, ctx.tupleKey()) }
+
+// Set stores v under the current record's key.
+func (t *Table[V]) Set(ctx *Context, v V) { t.SetAt(ctx, ctx.tupleKey(), v) }
+
+// Delete removes the current record's key.
+func (t *Table[V]) Delete(ctx *Context) { t.DeleteAt(ctx, ctx.tupleKey()) }
+
+// GetAt is Get for a key of the caller's own.
+func (t *Table[V]) GetAt(ctx *Context, key statestore.Key) (V, bool) {
+	e := t.cache(ctx).load(key)
+	return e.val, e.live
+}
+
+// SetAt is Set for a key of the caller's own.
+func (t *Table[V]) SetAt(ctx *Context, key statestore.Key, v V) {
+	c := t.cache(ctx)
+	e := c.load(key)
+	e.val, e.live = v, true
+	c.touch(e)
+	ctx.wrote = true
+}
+
+// DeleteAt is Delete for a key of the caller's own.
+func (t *Table[V]) DeleteAt(ctx *Context, key statestore.Key) {
+	c := t.cache(ctx)
+	e := c.load(key)
+	if !e.live && !e.dirty {
+		return
+	}
+	var zero V
+	e.val, e.live = zero, false
+	c.touch(e)
+	ctx.wrote = true
+}
+
+func (t *Table[V]) cache(ctx *Context) *cache[V] {
+	return ctx.core.tables[t.index].(*cache[V])
+}
+
+func (t *Table[V]) bind(c *core, index int, id int32) tableCache {
+	return &cache[V]{
+		core:    c,
+		name:    t.name,
+		inOrder: t.inOrd,
+		prefix:  statestore.Key(nil).String(t.name),
+		dec:     schemas.NewDecoder(t.typ, c.bind.resolver),
+		enc:     schemas.NewEncoder(t.typ, id),
+		m:       make(map[string]*entry[V]),
+	}
+}
+
+// tableCache is a cache of any value type: the overlay (entries changed in the open or the sealed
+// epoch) and the decoded cache (entries as committed) in one map, so that a hot key costs one
+// look-up, and one encoding per epoch.
+type tableCache interface {
+	seal(fx *Effects, digest *uint64) error
+	applied()
+	discard()
+	bytes() int64
+	evict(limit int64)
+}
+
+type cache[V any] struct {
+	core    *core
+	name    string
+	inOrder bool
+	prefix  []byte
+	dec     *schemas.Decoder[V]
+	enc     *schemas.Encoder[V]
+	m       map[string]*entry[V]
+	dirty   []*entry[V]                  // changed in the open epoch
+	sealed  []*entry[V]                  // changed in the sealed epoch, not yet applied
+	sorted  btree.Map[string, *entry[V]] // dirty and sealed entries of a scanned table
+	ring    []*entry[V]                  // all entries, for the clock hand
+	hand    int
+	size    int64
+	full    []byte // scratch for the full key
+}
+
+// entry is a key's decoded value. Dirty and pinned entries hold what the store does not have yet
+// and must not be evicted; after an abort they must be.
+type entry[V any] struct {
+	val    V
+	key    string
+	hash   uint64 // of key and value as last committed or sealed; 0 when absent
+	size   int64
+	live   bool
+	dirty  bool
+	pinned bool
+	used   bool
+	gone   bool // evicted; the ring drops it when the hand comes by
+}
+
+// entryOverhead is what an entry costs beside its value: map cell, ring cell, struct.
+const entryOverhead = 160
+
+// load returns the key's entry, reading the store when the cache has none.
+func (c *cache[V]) load(key statestore.Key) *entry[V] {
+	if e := c.m[string(key)]; e != nil {
+		e.used = true
+		return e
+	}
+	e := &entry[V]{key: string(key)}
+	c.full = append(append(c.full[:0], c.prefix...), key...)
+	raw, ok, err := c.core.store.Get(c.full)
+	if err == nil && ok {
+		if err = c.dec.Decode(raw, &e.val); err != nil {
+			err = fmt.Errorf("state of table %s, key %s: %w", c.name, formatKey(key), err)
+		}
+		e.live, e.hash = true, entryHash(c.full, raw)
+	}
+	if err != nil {
+		c.core.fail(err)
+	}
+	e.size = int64(len(key)+2*len(raw)) + entryOverhead
+	c.size += e.size
+	c.m[e.key] = e
+	c.ring = append(c.ring, e)
+	return e
+}
+
+func (c *cache[V]) touch(e *entry[V]) {
+	if e.dirty {
+		return
+	}
+	e.dirty = true
+	c.dirty = append(c.dirty, e)
+	if c.inOrder {
+		c.sorted.Set(e.key, e)
+	}
+	c.core.uncommitted += e.size
+}
+
+// seal encodes every dirty entry once, for changelog and store alike. An entry whose value is the
+// same as before is no change.
+func (c *cache[V]) seal(fx *Effects, digest *uint64) error {
+	for _, e := range c.dirty {
+		e.dirty, e.pinned = false, true
+		key := fx.slab.join(c.prefix, e.key)
+		var value []byte
+		var hash uint64
+		if e.live {
+			b, err := c.enc.Append(fx.slab.tail(), &e.val)
+			if err != nil {
+				return fmt.Errorf("encode table %s, key %s: %w", c.name,
+					formatKey([]byte(e.key)), err)
+			}
+			value = fx.slab.keep(b)
+			hash = entryHash(key, value)
+			size := int64(len(e.key)+2*len(value)) + entryOverhead
+			c.size += size - e.size
+			e.size = size
+		}
+		if hash == e.hash {
+			continue
+		}
+		*digest += hash - e.hash
+		e.hash = hash
+		fx.change(statestore.Change{Key: key, Value: value, Ordered: c.inOrder})
+	}
+	c.sealed, c.dirty = c.dirty, c.sealed[:0]
+	return nil
+}
+
+// applied unpins the sealed entries: the store has them now.
+func (c *cache[V]) applied() {
+	for _, e := range c.sealed {
+		e.pinned = false
+		if c.inOrder && !e.dirty {
+			c.sorted.Delete(e.key)
+		}
+	}
+	c.sealed = c.sealed[:0]
+}
+
+// discard evicts all that was not committed.
+func (c *cache[V]) discard() {
+	for _, list := range [2][]*entry[V]{c.dirty, c.sealed} {
+		for _, e := range list {
+			if e.gone {
+				continue // in both lists
+			}
+			e.dirty, e.pinned = false, false
+			c.remove(e)
+		}
+	}
+	c.dirty, c.sealed = c.dirty[:0], c.sealed[:0]
+	c.sorted.Clear()
+}
+
+func (c *cache[V]) remove(e *entry[V]) {
+	e.gone = true
+	c.size -= e.size
+	delete(c.m, e.key)
+}
+
+func (c *cache[V]) bytes() int64 { return c.size }
+
+// evict brings the cache down to limit bytes by the clock algorithm (Corbató, 1968): entries used
+// since the hand last passed get a second chance.
+func (c *cache[V]) evict(limit int64) {
+	for tries := 2 * len(c.ring); c.size > limit && tries > 0 && len(c.ring) > 0; tries-- {
+		if c.hand >= len(c.ring) {
+			c.hand = 0
+		}
+		e := c.ring[c.hand]
+		switch {
+		case e.gone:
+		case e.dirty || e.pinned || e.used:
+			e.used = false
+			c.hand++
+			continue
+		default:
+			c.remove(e)
+		}
+		last := len(c.ring) - 1
+		c.ring[c.hand], c.ring[last] = c.ring[last], nil
+		c.ring = c.ring[:last]
+	}
+}
+
+// scan calls fn for the live entries in [from, to), in order: the overlay merged over the store.
+func (c *cache[V]) scan(from, to statestore.Key, fn func(key string, v V) bool) {
+	it := c.sorted.Iter()
+	more := it.Seek(string(from))
+	inRange := func() bool { return more && it.Key() < string(to) }
+	stopped := false
+	emit := func(limit string, all bool) bool {
+		for inRange() && (all || it.Key() < limit) {
+			e := it.Value()
+			more = it.Next()
+			if e.live && !fn(e.key, e.val) {
+				return false
+			}
+		}
+		return true
+	}
+	var v V
+	lo := append(append([]byte(nil), c.prefix...), from...)
+	hi := append(append([]byte(nil), c.prefix...), to...)
+	err := c.core.store.Scan(lo, hi, func(full, raw []byte) bool {
+		key := string(full[len(c.prefix):])
+		if !emit(key, false) {
+			stopped = true
+			return false
+		}
+		if inRange() && it.Key() == key {
+			stopped = !emit(key+"\x00", false)
+			return !stopped
+		}
+		if err := c.dec.Decode(raw, &v); err != nil {
+			c.core.fail(fmt.Errorf("state of table %s, key %s: %w", c.name,
+				formatKey([]byte(key)), err))
+			return false
+		}
+		stopped = !fn(key, v)
+		return !stopped
+	})
+	if err != nil {
+		c.core.fail(err)
+	}
+	if !stopped {
+		emit("", true)
+	}
+}
+
+// entryHash is what one live entry adds to the rolling state digest. The digest is the sum over
+// all live entries modulo 2^64, so it does not depend on their order and can be updated in place.
+func entryHash(key, value []byte) uint64 {
+	return xxhash.Sum64(value) ^ (xxhash.Sum64(key)*0x9E3779B97F4A7C15 + 1)
+}
+
+func formatKey(key []byte) string {
+	parts, err := statestore.DecodeKey(key)
+	if err != nil {
+		return fmt.Sprintf("%x", key)
+	}
+	return fmt.Sprint(parts)
+}

@@ -1,0 +1,447 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/schemas"
+	"pawl/schemas/record"
+	"pawl/statestore"
+)
+
+// TaskState is where a task stands in its life.
+type TaskState string
+
+// States of a task.
+const (
+	TaskCreated   TaskState = "CREATED"
+	TaskRestoring TaskState = "RESTORING"
+	TaskRunning   TaskState = "RUNNING"
+	TaskSuspended TaskState = "SUSPENDED"
+	TaskClosed    TaskState = "CLOSED"
+	TaskFailed    TaskState = "FAILED"  // it was tried and gave up; the others go on
+	TaskRefused   TaskState = "REFUSED" // the start-up proof said no
+)
+
+// task runs one partition: a goroutine that feeds fetched records to the core and hands sealed
+// Effects to the instance. The instance talks to it through orders; all else in it belongs to its
+// goroutine.
+type task struct {
+	in        *Instance
+	partition int32
+	name      string
+	core      *core
+	store     *statestore.Buffered
+	fresh     record.Position // where to start without a position record
+
+	orders  chan order
+	urgent  atomic.Int32 // orders waiting; looked at between records
+	wake    chan struct{}
+	stopped chan struct{}
+	cancel  context.CancelCauseFunc
+
+	inbox struct { // what the fetcher brought since the task last looked
+		sync.Mutex
+		gen     int64 // fetches of an older generation are stale
+		batches []fetched
+		bytes   int64
+		paused  bool
+	}
+	merge *merge
+
+	closed atomic.Bool  // the instance is closing it; the fetcher must not start it again
+	opened atomic.Int64 // when the open epoch's first record was taken, ns; 0: none
+	dirty  atomic.Int64 // bytes of the open epoch
+	idle   atomic.Bool  // nothing left to process
+	cached atomic.Int64 // bytes of decoded state
+	queued atomic.Int64 // bytes fetched and not yet processed
+
+	faulted  bool // the open epoch is spoilt until the reset
+	asking   bool // waiting for a schema
+	draining bool // the task is being given up
+	waitedAt time.Time
+}
+
+type fetched struct {
+	input int
+	recs  []*kgo.Record
+	end   int64
+}
+
+// order is a request to the task's goroutine, run between two records.
+type order func(ctx context.Context)
+
+// sharedOrders is more than the instance ever has outstanding for one task.
+const sharedOrders = 16
+
+func (t *task) send(o order) {
+	t.urgent.Add(1)
+	select {
+	case t.orders <- o:
+	case <-t.stopped:
+	}
+}
+
+func (t *task) nudge() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// deliver is called by the fetcher. Stale generations are dropped: the task was rewound meanwhile.
+func (t *task) deliver(gen int64, f fetched) (full bool) {
+	var n int64
+	for _, r := range f.recs {
+		n += recordBytes(r)
+	}
+	t.inbox.Lock()
+	if gen == t.inbox.gen {
+		t.inbox.batches = append(t.inbox.batches, f)
+		t.inbox.bytes += n
+		t.queued.Add(n)
+	}
+	full = t.queued.Load() > t.in.queueLimit()
+	t.inbox.Unlock()
+	t.nudge()
+	return full
+}
+
+// paused notes that the fetcher stopped reading; it must be told to go on.
+func (t *task) paused() {
+	t.inbox.Lock()
+	t.inbox.paused = true
+	t.inbox.Unlock()
+	t.nudge()
+}
+
+// collect moves delivered batches into the merge.
+func (t *task) collect() {
+	t.inbox.Lock()
+	batches := t.inbox.batches
+	t.inbox.batches, t.inbox.bytes = nil, 0
+	t.inbox.Unlock()
+	for _, f := range batches {
+		t.merge.push(f.input, f.recs, f.end)
+	}
+}
+
+const (
+	// endWait is how long a task waits for records that the broker says exist on an empty input
+	// before it goes on without them: a log may end in batches without content.
+	endWait = 500 * time.Millisecond
+	// memoryPause is how long a task whose epoch is full sleeps between looks.
+	memoryPause = 5 * time.Millisecond
+)
+
+// run is the task's goroutine.
+func (t *task) run(ctx context.Context) {
+	defer close(t.stopped)
+	for ctx.Err() == nil {
+		if t.urgent.Load() > 0 {
+			o := <-t.orders
+			t.urgent.Add(-1)
+			o(ctx)
+			continue
+		}
+		wait := t.advance(ctx)
+		if wait == 0 {
+			continue
+		}
+		t.sleep(ctx, wait)
+	}
+}
+
+// sleep waits for an order, for records, or for d (negative: no limit).
+func (t *task) sleep(ctx context.Context, d time.Duration) {
+	var timeout <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case o := <-t.orders:
+		t.urgent.Add(-1)
+		o(ctx)
+	case <-t.wake:
+	case <-timeout:
+	}
+}
+
+// burst is how many records are processed between looks at the inbox and the orders.
+const burst = 128
+
+// advance processes records until there is a reason to pause; it returns how long to.
+func (t *task) advance(ctx context.Context) time.Duration {
+	if t.faulted || t.asking || t.draining {
+		return -1
+	}
+	if t.dirty.Load() > t.in.epochLimit() {
+		t.in.poke()
+		return memoryPause
+	}
+	t.collect()
+	before := t.core.uncommitted
+	for range burst {
+		c := t.merge.next()
+		switch {
+		case c.booted:
+			if err := t.booted(); err != nil {
+				t.fault(err)
+				return -1
+			}
+			continue
+		case c.rec == nil && c.waiting:
+			return t.awaitEnd(c.input)
+		case c.rec == nil:
+			t.dirty.Add(t.core.uncommitted - before)
+			t.setIdle()
+			return -1
+		}
+		if err := t.process(c); err != nil {
+			t.dirty.Add(t.core.uncommitted - before)
+			return t.trouble(ctx, c, err)
+		}
+		if t.urgent.Load() > 0 {
+			break
+		}
+	}
+	t.dirty.Add(t.core.uncommitted - before)
+	t.resume()
+	return 0
+}
+
+// process takes one record through the core.
+func (t *task) process(c choice) error {
+	pos := &t.core.position
+	if c.rec.Attrs.IsControl() {
+		t.core.skip(c.input, c.rec)
+	} else {
+		if c.deviation {
+			if err := t.deviate(c); err != nil {
+				return err
+			}
+		}
+		if err := t.core.step(c.input, c.rec); err != nil {
+			return err
+		}
+	}
+	t.merge.take(c, pos)
+	t.queued.Add(-recordBytes(c.rec))
+	t.touch()
+	return nil
+}
+
+// touch notes that the open epoch holds something to commit.
+func (t *task) touch() {
+	if t.opened.Load() == 0 {
+		t.opened.Store(time.Now().UnixNano())
+		t.idle.Store(false)
+		t.in.poke()
+	}
+}
+
+func (t *task) setIdle() {
+	t.resume()
+	if !t.idle.Swap(true) && t.opened.Load() != 0 {
+		t.in.poke()
+	}
+}
+
+// resume lets the fetcher go on once half of the queue is used up.
+func (t *task) resume() {
+	if t.queued.Load() > t.in.queueLimit()/2 {
+		return
+	}
+	t.inbox.Lock()
+	paused := t.inbox.paused
+	t.inbox.paused = false
+	t.inbox.Unlock()
+	if paused {
+		t.in.fetch.resume(t.partition)
+	}
+}
+
+// booted logs how far the tables were read before the first record.
+func (t *task) booted() error {
+	c := t.core
+	for i := range t.merge.inputs {
+		if !t.merge.inputs[i].table {
+			continue
+		}
+		in := &c.position.Inputs[i]
+		if err := c.tick(record.Tick{Kind: record.TickBootstrap, Topic: in.Topic,
+			Partition: in.Partition, Offset: in.Offset}); err != nil {
+			return err
+		}
+	}
+	c.position.Bootstrapped = true
+	t.merge.boot = false
+	t.touch()
+	return nil
+}
+
+// deviate logs that c's record is taken after others it should have come before.
+func (t *task) deviate(c choice) error {
+	pos := &t.core.position
+	tick := record.Tick{Kind: record.TickDeviation, Topic: c.rec.Topic,
+		Partition: c.rec.Partition, Offset: c.rec.Offset}
+	for i := range pos.Inputs {
+		if i != c.input {
+			in := &pos.Inputs[i]
+			tick.After = append(tick.After, record.Mark{Topic: in.Topic, Partition: in.Partition,
+				Offset: in.Offset})
+		}
+	}
+	return t.core.tick(tick)
+}
+
+// awaitEnd waits for records known to exist, and waives them when they do not come.
+func (t *task) awaitEnd(input int) time.Duration {
+	t.setIdle()
+	now := time.Now()
+	if t.waitedAt.IsZero() {
+		t.waitedAt = now
+	}
+	if left := endWait - now.Sub(t.waitedAt); left > 0 {
+		return left
+	}
+	t.waitedAt = time.Time{}
+	t.merge.inputs[input].waived = true
+	return time.Nanosecond
+}
+
+// trouble sorts a failed step: wait for the registry, or give the epoch up.
+func (t *task) trouble(ctx context.Context, c choice, err error) time.Duration {
+	var unknown *schemas.UnknownIDError
+	if errors.As(err, &unknown) && t.core.failure == nil {
+		return t.awaitSchema(ctx, c, unknown.ID)
+	}
+	t.fault(fmt.Errorf("input %s offset %d: %w", c.rec.Topic, c.rec.Offset, err))
+	return -1
+}
+
+// awaitSchema asks the registry for an unknown writer schema, off the task's goroutine so that
+// seals and revokes go on. While the registry cannot be reached the task waits; when it says that
+// there is no such schema, the record is dead-lettered.
+func (t *task) awaitSchema(ctx context.Context, c choice, id int32) time.Duration {
+	t.asking = true
+	t.setIdle()
+	done := func(err error) {
+		t.send(func(context.Context) {
+			t.asking = false
+			if errors.Is(err, schemas.ErrNotFound) {
+				t.core.poison[place{c.input, c.rec.Offset}] = &RejectError{
+					Exception: "UnknownSchema",
+					Message:   fmt.Sprintf("the registry has no schema with id %d", id)}
+			}
+		})
+	}
+	t.in.background(func() {
+		began := time.Now()
+		for {
+			err := t.in.bind.resolver.Fetch(ctx, id)
+			if err == nil || errors.Is(err, schemas.ErrNotFound) || ctx.Err() != nil {
+				done(err)
+				return
+			}
+			t.in.tell(func(l *Listener) {
+				if l.Waiting != nil {
+					l.Waiting(WaitInfo{Task: t.name, For: time.Since(began),
+						What: fmt.Sprintf("schema id %d from the registry: %v", id, err)})
+				}
+			})
+			pause(ctx, schemaRetry)
+		}
+	})
+	return -1
+}
+
+const schemaRetry = time.Second
+
+// pause sleeps for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// fault stops the task at the failed record and reports it; the instance decides what follows.
+func (t *task) fault(err error) {
+	t.faulted = true
+	t.idle.Store(true)
+	at := int64(-1)
+	if t.core != nil {
+		at = offsetSum(t.core.position.Inputs)
+	}
+	t.in.post(func() { t.in.taskFault(t, at, err) })
+}
+
+// seal is an order: hand over the open epoch.
+func (t *task) seal(writer string) order {
+	return func(context.Context) {
+		var fx *Effects
+		var err error
+		if t.opened.Load() != 0 && !t.faulted {
+			fx, err = t.core.seal(writer)
+		}
+		switch {
+		case err != nil:
+			t.fault(err)
+		case fx != nil:
+			fx.owner = t
+			t.opened.Store(0)
+			t.dirty.Store(0)
+		}
+		t.in.post(func() { t.in.sealedBy(t, fx) })
+	}
+}
+
+// drain is an order: take no more records, the task is being given up.
+func (t *task) drain() order {
+	return func(context.Context) { t.draining = true }
+}
+
+// applied is an order: the sealed epoch is in the store.
+func (t *task) applied() order {
+	return func(context.Context) {
+		t.core.applied(t.in.cacheLimit())
+		t.cached.Store(t.core.cacheBytes())
+	}
+}
+
+// reset is an order: drop all that is not committed and read again from the store's position.
+func (t *task) reset(poison *poisonError) order {
+	return func(context.Context) {
+		if poison != nil {
+			t.core.poison[poison.at] = poison.why
+		}
+		t.core.attempt++
+		if err := t.core.discard(t.fresh); err != nil {
+			t.fault(err)
+			return
+		}
+		t.inbox.Lock()
+		t.inbox.gen++
+		t.inbox.batches, t.inbox.bytes, t.inbox.paused = nil, 0, false
+		gen := t.inbox.gen
+		t.inbox.Unlock()
+		t.queued.Store(0)
+		t.merge.clear(&t.core.position)
+		t.opened.Store(0)
+		t.dirty.Store(0)
+		t.faulted = false
+		t.in.fetch.start(t, gen, t.core.position.Inputs)
+	}
+}

@@ -1,0 +1,12 @@
+// Package statestore keeps a task's committed state: a store never holds anything that Kafka has
+// not committed, and its data and its position change together or not at all.
+//
+// Keys are order-preserving tuples (key.go) that begin with the table's name. Keys that begin with
+// a zero byte are Pawl's own: in a changelog the position and claim records, in a store its Mark
+// and the writer schemas of its values, so that state can be read without the registry.
+//
+// The files, from the contract down: store.go (Store, Change, Mark), key.go (the tuple encoding),
+// buffered.go (committed changes on their way to disk), pebble.go (the disk; the only user of
+// Pebble), mem.go (the model every Store is compared with), lock.go (one process per state
+// directory).
+package statestore

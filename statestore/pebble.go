@@ -1,0 +1,194 @@
+package statestore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Env is what the stores of one process share.
+type Env struct {
+	fs    vfs.FS
+	cache *pebble.Cache
+	fail  func(error)
+}
+
+// NewEnv makes a block cache of the given size in bytes for all stores opened through it. fail is
+// told of a disk fault after which the process must not go on: Pebble cannot tell any longer what
+// is on disk. A nil files is the machine's file system.
+func NewEnv(files vfs.FS, cacheBytes int64, fail func(error)) *Env {
+	if files == nil {
+		files = vfs.Default
+	}
+	return &Env{fs: files, cache: pebble.NewCache(cacheBytes), fail: fail}
+}
+
+// Close gives the cache back; all stores must be closed before.
+func (e *Env) Close() { e.cache.Unref() }
+
+// Pebble is a Store on disk. Its write-ahead log is off, because the changelog is one: a crash
+// falls back to the last flushed prefix of epochs, never to a torn one.
+type Pebble struct {
+	db   *pebble.DB
+	mark Mark
+}
+
+// OpenPebble opens or creates the store in dir. CorruptError says that the files are damaged and
+// the store must be restored from elsewhere.
+func (e *Env) OpenPebble(dir string) (*Pebble, error) {
+	db, err := pebble.Open(dir, e.options(dir))
+	if err != nil {
+		if damaged(err) {
+			return nil, &CorruptError{Dir: dir, Err: err}
+		}
+		return nil, fmt.Errorf("open state store %s: %w", dir, err)
+	}
+	s := &Pebble{db: db}
+	v, ok, err := s.Get(markKey)
+	if err == nil && ok {
+		s.mark, err = decodeMark(v)
+	}
+	if err != nil {
+		return nil, errors.Join(&CorruptError{Dir: dir, Err: err}, db.Close())
+	}
+	return s, nil
+}
+
+// CorruptError says that a store's files are damaged. The mend is to delete Dir and restore.
+type CorruptError struct {
+	Dir string
+	Err error
+}
+
+// Error names the folder and the damage.
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("state store %s is damaged: %v", e.Dir, e.Err)
+}
+
+// Unwrap gives Pebble's error.
+func (e *CorruptError) Unwrap() error { return e.Err }
+
+// damaged tells broken content from a disk that refuses: the first is mended by restoring.
+func damaged(err error) bool {
+	if pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	text := err.Error()
+	return strings.Contains(text, "MANIFEST") || strings.Contains(text, "marker")
+}
+
+func (e *Env) options(dir string) *pebble.Options {
+	o := &pebble.Options{
+		FS:                    e.fs,
+		Cache:                 e.cache,
+		DisableWAL:            true,
+		FormatMajorVersion:    pebble.FormatNewest,
+		MemTableSize:          8 << 20,
+		L0CompactionThreshold: 4,
+		L0StopWritesThreshold: 24,
+		Logger:                fatalLogger{fail: e.fail, dir: dir},
+	}
+	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
+		e.fail(fmt.Errorf("state store %s: %w; free space or mend the disk, then restart", dir, err))
+	}}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	o.EnsureDefaults()
+	return o
+}
+
+// fatalLogger turns Pebble's fatal errors into the process's end: its database can't be closed
+// after one, and Fatalf must not return.
+type fatalLogger struct {
+	fail func(error)
+	dir  string
+}
+
+func (l fatalLogger) Infof(string, ...any)  {}
+func (l fatalLogger) Errorf(string, ...any) {}
+func (l fatalLogger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf("state store %s: %s", l.dir, fmt.Sprintf(format, args...))
+	l.fail(err)
+	panic(err)
+}
+
+// Get implements Store.
+func (s *Pebble) Get(key []byte) ([]byte, bool, error) {
+	v, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read state key %x: %w", key, err)
+	}
+	v = slices.Clone(v)
+	return v, true, closer.Close()
+}
+
+// Scan implements Store.
+func (s *Pebble) Scan(from, to []byte, fn func(key, value []byte) bool) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	if err != nil {
+		return fmt.Errorf("scan state from %x: %w", from, err)
+	}
+	for ok := it.First(); ok && fn(it.Key(), it.Value()); ok = it.Next() {
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+// Apply implements Store. Sorted keys save the memtable most of its comparisons.
+func (s *Pebble) Apply(changes []Change, m Mark) error {
+	slices.SortFunc(changes, func(a, b Change) int { return bytes.Compare(a.Key, b.Key) })
+	size := len(m.Position) + 64
+	for _, c := range changes {
+		size += len(c.Key) + len(c.Value) + 16
+	}
+	b := s.db.NewBatchWithSize(size)
+	defer b.Close()
+	var err error
+	for _, c := range changes {
+		if c.Value == nil {
+			err = b.Delete(c.Key, nil)
+		} else {
+			err = b.Set(c.Key, c.Value, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("collect state change: %w", err)
+		}
+	}
+	if err := b.Set(markKey, m.encode(), nil); err != nil {
+		return fmt.Errorf("collect state position: %w", err)
+	}
+	if err := s.db.Apply(b, pebble.NoSync); err != nil {
+		return fmt.Errorf("apply state changes: %w", err)
+	}
+	s.mark = m
+	return nil
+}
+
+// Mark implements Store.
+func (s *Pebble) Mark() Mark { return s.mark }
+
+// Flush implements Store.
+func (s *Pebble) Flush() error {
+	if err := s.db.Flush(); err != nil {
+		return fmt.Errorf("flush state store: %w", err)
+	}
+	return nil
+}
+
+// Close implements Store.
+func (s *Pebble) Close() error {
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("close state store: %w", err)
+	}
+	return nil
+}
