@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -42,7 +43,8 @@ func newFetcher(in *Instance) (*fetcher, error) {
 		kgo.FetchMaxPartitionBytes(min(budget, 4<<20)),
 		kgo.BrokerMaxReadBytes(max(2*budget, 64<<20)),
 		kgo.MaxConcurrentFetches(2),
-		kgo.RecheckPreferredReplicaInterval(0),
+		// A partition that is added has to wait for the fetch in flight, so that must be short.
+		kgo.FetchMaxWait(100*time.Millisecond),
 	)
 	if err != nil {
 		return nil, err

@@ -195,17 +195,20 @@ func TestDecodeLeavesNothingOver(t *testing.T) {
 }
 
 func TestDecodedValueOwnsItsMemory(t *testing.T) {
-	enc, dec, _ := register(t, fraud.TransactionType())
-	want := transaction()
+	enc, dec, _ := register(t, schemas.Avro[everything](everythingSchema))
+	maybe := "maybe"
+	want := everything{Text: "text", Raw: []byte("raw"), Fixed: [3]byte{1}, Maybe: &maybe,
+		Day: time.Unix(0, 0).UTC(), Micro: time.Unix(0, 0).UTC(), Lists: [][]string{{"a"}},
+		Kinds: map[string]string{"key": "A"}}
 	data, _ := enc.Append(nil, &want)
-	var got fraud.Transaction
+	var got everything
 	if err := dec.Decode(data, &got); err != nil {
 		t.Fatal(err)
 	}
 	for i := range data {
 		data[i] = 'x'
 	}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("after its input was overwritten the value is %+v", got)
 	}
 }

@@ -31,8 +31,7 @@ func openCluster(ctx context.Context, s *settings.Settings, dir string) (*cluste
 	case len(c.brokers) > 0:
 		return c, nil
 	}
-	own, err := embedded.Start(ctx, embedded.Config{DataDir: filepath.Join(dir, "cluster"),
-		SessionTimeoutMin: demoSession})
+	own, err := embedded.Start(ctx, embedded.Config{DataDir: filepath.Join(dir, "cluster")})
 	if err != nil {
 		return nil, err
 	}
@@ -57,15 +56,20 @@ func (c *cluster) overrides() map[string]string {
 	return map[string]string{
 		"bootstrap.servers":   strings.Join(c.brokers, ","),
 		"schema.registry.url": c.registry.URL,
-		"session.timeout":     demoSession.String(),
 	}
 }
 
 // client opens a client with further options.
 func (c *cluster) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.brokers...)}, opts...)...)
+	cl, err := kgo.NewClient(append(c.options(), opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", strings.Join(c.brokers, ","), err)
 	}
 	return cl, nil
 }
+
+// options are what every client of the cluster needs.
+func (c *cluster) options() []kgo.Opt { return []kgo.Opt{kgo.SeedBrokers(c.brokers...)} }
+
+// schemas is a client of the registry.
+func (c *cluster) schemas() schemas.Registry { return schemas.NewClient(c.registry) }

@@ -24,6 +24,7 @@ type fleet struct {
 	event   func(text string)
 
 	wait     sync.WaitGroup
+	ending   sync.Once
 	stopping chan struct{}
 	failed   chan error // one that cannot run at all
 }
@@ -161,10 +162,15 @@ func (f *fleet) runs(p place) bool {
 	return false
 }
 
+// end ends the goroutines; from then on nothing is started again.
+func (f *fleet) end() {
+	f.ending.Do(func() { close(f.stopping) })
+	f.wait.Wait()
+}
+
 // stop asks every member to stop tidily and waits; one that takes longer than limit is killed.
 func (f *fleet) stop(limit time.Duration) error {
-	close(f.stopping)
-	f.wait.Wait()
+	f.end()
 	errs := make([]error, len(f.members))
 	var stopped sync.WaitGroup
 	for n, m := range f.members {
@@ -183,10 +189,9 @@ func (f *fleet) stop(limit time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// kill ends everything without ado.
+// kill ends everything without ado; after stop it does nothing.
 func (f *fleet) kill() {
-	close(f.stopping)
-	f.wait.Wait()
+	f.end()
 	for _, m := range f.members {
 		m.process().Kill9()
 	}

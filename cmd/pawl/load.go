@@ -42,7 +42,7 @@ func (a *app) sources(f sourceFlags, more ...settings.Flag) settings.Sources {
 
 // judge loads settings and adds what the engine and the pipelines find wrong with them. needs
 // says which settings the command needs at all.
-func judge(src settings.Sources, named []pipeline, needs func(key string) bool) (
+func judge(src settings.Sources, named []pipeline, needs func(*settings.Fault) bool) (
 	*settings.Settings, processor.Config, error) {
 	s, err := settings.Load(src)
 	var faults settings.Faults
@@ -57,7 +57,7 @@ func judge(src settings.Sources, named []pipeline, needs func(key string) bool) 
 	for _, f := range s.Explain(errors.Join(judged...)) {
 		// A value that could not be read was replaced by its default: one line on it is enough.
 		read := !slices.ContainsFunc(faults, func(g *settings.Fault) bool { return g.Key == f.Key })
-		if needs(f.Key) && (read || f.Key == "") {
+		if needs(f) && (read || f.Key == "") {
 			faults = append(faults, f)
 		}
 	}
@@ -67,11 +67,16 @@ func judge(src settings.Sources, named []pipeline, needs func(key string) bool) 
 	return s, cfg, nil
 }
 
-// everything is what a service needs; connectionOnly is what a tool on a cluster needs.
-func everything(string) bool { return true }
+// everything is what a service needs.
+func everything(*settings.Fault) bool { return true }
 
-func connectionOnly(key string) bool {
-	return key != "application.id" && key != "state.dir"
+// whatIsGiven is what a command needs that sets the names of a service itself and may bring the
+// cluster along: values that are there must be right.
+func whatIsGiven(f *settings.Fault) bool { return f.Value != "" }
+
+// aCluster is what a tool on a cluster needs.
+func aCluster(f *settings.Fault) bool {
+	return whatIsGiven(f) || f.Key == "bootstrap.servers" || f.Key == "schema.registry.url"
 }
 
 // notices prints what the settings had better be written as.

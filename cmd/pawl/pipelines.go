@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"pawl/internal/settings"
+	"pawl/internal/verify"
 	"pawl/pipelines/fraud"
 	"pawl/processor"
 )
@@ -13,7 +14,10 @@ type pipeline struct {
 	name     string
 	validate func(*settings.Settings) error
 	build    func(*settings.Settings) *processor.Pipeline
-	inputs   []string // topics that must exist before a start
+	spec     func(*settings.Settings) verify.Spec
+	inputs   []string // topics that must exist before a start, the one that load goes to first
+	tables   []string // input topics that the service creates
+	outcomes string   // topic with one record for each input record
 	alerts   string   // topic whose newest records the demo shows
 }
 
@@ -25,8 +29,13 @@ func pipelines() []pipeline {
 			return cfg.Validate()
 		},
 		build:  func(s *settings.Settings) *processor.Pipeline { return fraud.New(s.Fraud()) },
-		inputs: []string{"transactions"},
-		alerts: "fraud-alerts",
+		spec: func(s *settings.Settings) verify.Spec {
+			return prefixed(fraud.Spec(s.Fraud()), s.Text("topic.prefix"))
+		},
+		inputs:   []string{fraud.Transactions},
+		tables:   []string{fraud.LimitsTopic},
+		outcomes: fraud.Decisions,
+		alerts:   fraud.Alerts,
 	}}
 }
 
@@ -46,4 +55,13 @@ func knownPipelines() string {
 		names = append(names, p.name)
 	}
 	return "use " + strings.Join(names, ", ")
+}
+
+// withPrefix puts topic.prefix before names.
+func withPrefix(prefix string, names ...string) []string {
+	long := make([]string, len(names))
+	for i, name := range names {
+		long[i] = prefix + name
+	}
+	return long
 }

@@ -49,12 +49,21 @@ func (c *crasher) run(ctx, outer context.Context) {
 
 // crash kills a seeded choice among the instances.
 func (c *crasher) crash(ctx context.Context) {
-	victim := c.fleet.members[c.random.IntN(len(c.fleet.members))]
+	var up []*instance
+	for _, m := range c.fleet.members {
+		if last, _ := m.known(); last != nil && m.process().Running() {
+			up = append(up, m)
+		}
+	}
+	if len(up) == 0 {
+		c.event("no instance is up; none crashed this time")
+		return
+	}
+	victim := up[c.random.IntN(len(up))]
 	last, _ := victim.known()
 	proc := victim.process()
-	if last == nil || !proc.Running() {
-		c.event(victim.name + " is not up again yet; not crashed this time")
-		return
+	if last == nil {
+		return // it ended by itself this very moment
 	}
 	places := last.places()
 	proc.Kill9()

@@ -77,33 +77,21 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 
 // process runs the instance until ctx asks for a tidy stop or the instance ends by itself.
 func (s *service) process(ctx context.Context, cfg processor.Config, p *processor.Pipeline) error {
-	// The instance must outlive ctx, which only asks it to stop.
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	unhook := context.AfterFunc(ctx, func() {
-		if s.instance.Load() == nil {
-			end() // still starting: nothing to stop tidily
-		}
-	})
-	in, err := processor.Start(life, cfg, p)
+	in, err := processor.Start(ctx, cfg, p)
 	if err != nil {
-		unhook()
 		if ctx.Err() != nil {
 			return nil // it was asked to stop before it had started
 		}
 		return fmt.Errorf("start %s: %w", s.pipeline, err)
 	}
 	s.instance.Store(in)
-	if !unhook() && life.Err() == nil {
-		end()
-	}
 	stopped := make(chan struct{})
-	unstop := context.AfterFunc(ctx, func() {
+	unhook := context.AfterFunc(ctx, func() {
 		defer close(stopped)
 		in.Stop()
 	})
 	err = in.Wait()
-	if !unstop() {
+	if !unhook() {
 		<-stopped
 	}
 	if err != nil {

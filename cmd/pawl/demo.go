@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// demoOptions are the flags of `pawl demo`.
+type demoOptions struct {
+	flags      sourceFlags
+	rate       int
+	instances  int
+	partitions int
+	crashEvery time.Duration
+	duration   time.Duration
+	pipelines  []string
+	seed       uint64
+	http       string
+	dir        string
+	report     string
+}
+
+func (a *app) demo() *cobra.Command {
+	var o demoOptions
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a pipeline, crash it again and again, and prove that nothing was lost",
+		Long: `Start a broker and a schema registry inside this process (or use given ones),
+generate load with poison and late records in it, run instances of the pipeline
+as processes of their own, and kill one of them with kill -9 every --crash-every.
+
+After --duration, or at Ctrl-C, the load stops, the instances finish what is
+there, and everything they wrote is compared with a plain model of the pipeline,
+record by record, and so is their state. Exit 0 when all is equal, 1 when not.
+
+With --dir the data stays there, with a PIPELINE.yaml that leads other commands
+to the same cluster while the demo runs. On a given cluster all topics are new
+ones, named pawl-demo-…, and are deleted at the end unless --dir is given.`,
+		Example: `  pawl demo
+  pawl demo --duration 30s --rate 5000 --crash-every 5s --report report.json
+  pawl demo --kafka 127.0.0.1:9092 --registry http://127.0.0.1:8081 --duration 1m`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			return a.runDemo(cmd.Context(), o)
+		},
+	}
+	o.flags.add(cmd)
+	f := cmd.Flags()
+	f.IntVar(&o.rate, "rate", 1000, "records per second to generate")
+	f.IntVar(&o.instances, "instances", 2, "instances of each pipeline")
+	f.IntVar(&o.partitions, "partitions", 4, "partitions of the input topics")
+	f.DurationVar(&o.crashEvery, "crash-every", 5*time.Second, "time between crashes, 0 for none")
+	f.DurationVar(&o.duration, "duration", 0, "how long to generate load, 0 until Ctrl-C")
+	f.StringSliceVar(&o.pipelines, "pipelines", []string{"fraud"}, "pipelines to run")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of the load and of the choice whom to crash")
+	f.StringVar(&o.http, "http", "", "HTTP address of the first instance; default a free port")
+	f.StringVar(&o.dir, "dir", "", "keep data, settings and logs in this folder")
+	f.StringVar(&o.report, "report", "", "write the verdict as JSON to this file")
+	return cmd
+}
+
+// check finds all that is wrong with the flags.
+func (o *demoOptions) check() error {
+	var faults []string
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Sprintf(format, args...))
+		}
+	}
+	fault(o.rate < 1 || o.rate > 10_000_000, "--rate=%d is out of range; give 1 to 10000000", o.rate)
+	fault(o.instances < 1 || o.instances > 64,
+		"--instances=%d is out of range; give 1 to 64", o.instances)
+	fault(o.partitions < 1 || o.partitions > 1000,
+		"--partitions=%d is out of range; give 1 to 1000", o.partitions)
+	fault(o.crashEvery < 0, "--crash-every=%v is negative; give 0 for no crashes", o.crashEvery)
+	fault(o.crashEvery > 0 && o.crashEvery < 100*time.Millisecond,
+		"--crash-every=%v is too short for an instance to start; give 100ms or more", o.crashEvery)
+	fault(o.duration < 0, "--duration=%v is negative; give 0 to run until Ctrl-C", o.duration)
+	fault(len(o.pipelines) == 0, "--pipelines is empty; %s", knownPipelines())
+	for i, name := range o.pipelines {
+		_, err := pipelineNamed(name)
+		fault(err != nil, "--pipelines=%s is unknown; %s", name, knownPipelines())
+		fault(slices.Contains(o.pipelines[:i], name), "--pipelines names %s twice; once is enough",
+			name)
+	}
+	if err := checkReportPath(o.report); err != nil {
+		faults = append(faults, err.Error())
+	}
+	if len(faults) > 0 {
+		return usage("%s", strings.Join(faults, "\n"))
+	}
+	return nil
+}
+
+// runDemo sets the stage, plays, and gives the verdict.
+func (a *app) runDemo(ctx context.Context, o demoOptions) (err error) {
+	var named []pipeline
+	for _, name := range o.pipelines {
+		p, err := pipelineNamed(name)
+		if err != nil {
+			return err
+		}
+		named = append(named, p)
+	}
+	s, _, err := judge(a.sources(o.flags), named, whatIsGiven)
+	if err != nil {
+		return err
+	}
+	a.notices(s)
+	dir, remove, err := scratch(o.dir, "pawl-demo-")
+	if err != nil {
+		return err
+	}
+	defer remove()
+	// What was started must be ended tidily also when ctx has ended: that only stops the load.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	cluster, err := openCluster(life, s, dir)
+	if err != nil {
+		return err
+	}
+	defer cluster.close()
+	st := &stage{app: a, options: o, cluster: cluster, dir: dir, view: newView(a.stdout)}
+	defer st.close()
+	for _, p := range named {
+		if err := st.add(life, p, s); err != nil {
+			return err
+		}
+	}
+	return st.play(ctx, life)
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"pawl/internal/settings"
+	"pawl/internal/verify"
+)
+
+const (
+	readyLimit = 60 * time.Second // for all instances to run their tasks
+	drainLimit = 40 * time.Second
+	stopLimit  = 10 * time.Second
+)
+
+// stage is a demo: pipelines, each an act of its own, on one cluster.
+type stage struct {
+	app     *app
+	options demoOptions
+	cluster *cluster
+	dir     string
+	view    *view
+	acts    []*act
+}
+
+// act is one pipeline of a demo.
+type act struct {
+	pipeline pipeline
+	settings *settings.Settings // as the instances have them
+	inputs   []string           // topics, prefix included
+	group    string
+	adm      *kadm.Client
+	fleet    *fleet
+	crasher  *crasher
+	alerts   *alertTail
+	sent     atomic.Int64
+	report   *verify.Report
+}
+
+// add prepares topics and settings of a pipeline and starts its instances.
+func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) error {
+	override := st.cluster.overrides()
+	override["application.id"], override["topic.prefix"] = st.names(p)
+	file := filepath.Join(st.dir, p.name+".yaml")
+	own := map[string]string{"state.dir": filepath.Join(st.dir, "state-"+p.name)}
+	for key, value := range override {
+		own[key] = value
+	}
+	if err := base.WriteFile(file, own); err != nil {
+		return err
+	}
+	s, err := settings.Load(settings.Sources{File: file}) // complete: the base's values are in it
+	if err != nil {
+		return err
+	}
+	cl, err := st.cluster.client()
+	if err != nil {
+		return err
+	}
+	t := &act{pipeline: p, settings: s, group: override["application.id"],
+		inputs: withPrefix(override["topic.prefix"], append(p.inputs, p.tables...)...),
+		adm:    kadm.NewClient(cl)}
+	st.acts = append(st.acts, t)
+	streams := t.inputs[:len(p.inputs)]
+	if err := createInputs(ctx, t.adm, streams, st.options.partitions); err != nil {
+		return err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program to start it again: %w", err)
+	}
+	t.fleet, err = startFleet(ctx, fleetSpec{exe: exe, pipeline: p.name, dir: st.dir,
+		count: st.options.instances, http: st.options.http, settings: base, override: override,
+		event: st.view.event})
+	if err != nil {
+		return err
+	}
+	seed := rand.NewPCG(st.options.seed, 2) // 2: not the stream that the load draws from
+	t.crasher = &crasher{fleet: t.fleet, adm: t.adm, group: t.group, topics: t.inputs,
+		every: st.options.crashEvery, random: rand.New(seed), event: st.view.event}
+	return t.running(ctx, streams, st.options.partitions)
+}
+
+// names are application id and topic prefix. Embedded servers are ours alone, so topics have
+// their plain names; on a given cluster they carry a name that follows from the folder, so that a
+// second demo in a folder goes on where the first one stopped.
+func (st *stage) names(p pipeline) (application, prefix string) {
+	if st.cluster.embedded != nil {
+		return "pawl-demo-" + p.name, ""
+	}
+	path, err := filepath.Abs(st.dir)
+	if err != nil {
+		path = st.dir
+	}
+	sum := sha256.Sum256([]byte(path))
+	run := "pawl-demo-" + hex.EncodeToString(sum[:4])
+	return run + "-" + p.name, run + "-"
+}
+
+// running waits until every task of the inputs runs somewhere.
+func (t *act) running(ctx context.Context, topics []string, partitions int) error {
+	limit := time.After(readyLimit)
+	for {
+		missing := ""
+		for _, topic := range topics {
+			for n := range partitions {
+				if !t.fleet.runs(place{topic, int32(n)}) {
+					missing = fmt.Sprintf("%s-%d", topic, n)
+				}
+			}
+		}
+		if missing == "" {
+			return nil
+		}
+		select {
+		case err := <-t.fleet.failed:
+			return err
+		case <-limit:
+			return fmt.Errorf("no instance of %s runs %s after %v; the first one said:\n%s",
+				t.pipeline.name, missing, readyLimit, t.fleet.members[0].process().Tail(10))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// play generates load and crashes instances until ctx ends or the duration is over; then it drains,
+// stops and verifies under the context life.
+func (st *stage) play(ctx, life context.Context) error {
+	loading, stopLoad := context.WithCancel(ctx)
+	defer stopLoad()
+	if st.options.duration > 0 {
+		loading, stopLoad = context.WithTimeout(loading, st.options.duration)
+		defer stopLoad()
+	}
+	watching, stopWatching := context.WithCancel(life)
+	defer stopWatching()
+	failed := make(chan error, 2*len(st.acts)+1)
+	var load, watch sync.WaitGroup
+	for _, t := range st.acts {
+		st.start(t, loading, watching, &load, &watch, failed, stopLoad)
+	}
+	watch.Go(func() { st.watch(watching) })
+	load.Wait()
+	st.view.event("load stopped; the instances finish what is there")
+	err := st.settle(life)
+	stopWatching()
+	watch.Wait()
+	st.view.clear()
+	close(failed)
+	for e := range failed {
+		err = errors.Join(err, e)
+	}
+	if err != nil {
+		return err
+	}
+	return st.judge(life)
+}
+
+// start sets one act's load, crashes and alerts going.
+func (st *stage) start(t *act, loading, watching context.Context, load, watch *sync.WaitGroup,
+	failed chan<- error, stopLoad func()) {
+	load.Go(func() {
+		err := st.cluster.feed(loading, t.pipeline, t.settings, feed{rate: st.options.rate,
+			seed: st.options.seed, poison: true, told: func(sent int64) { t.sent.Store(sent) }})
+		if err != nil && loading.Err() == nil {
+			failed <- err
+			stopLoad()
+		}
+	})
+	load.Go(func() { t.crasher.run(loading, watching) })
+	load.Go(func() {
+		select {
+		case err := <-t.fleet.failed:
+			failed <- err
+			stopLoad()
+		case <-loading.Done():
+		}
+	})
+	tail, err := st.cluster.tailAlerts(t.settings.Text("topic.prefix") + t.pipeline.alerts)
+	if err != nil {
+		st.view.event(fmt.Sprintf("alerts are not shown: %v", err))
+		return
+	}
+	t.alerts = tail
+	watch.Go(func() { tail.run(watching) })
+}
+
+// watch redraws the view until ctx ends.
+func (st *stage) watch(ctx context.Context) {
+	ticker := time.NewTicker(redrawEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			st.view.show(st.snapshot(now))
+		}
+	}
+}
+
+// snapshot gathers what the view shows.
+func (st *stage) snapshot(now time.Time) snapshot {
+	s := snapshot{sample: sample{at: now}}
+	for _, t := range st.acts {
+		s.sent += t.sent.Load()
+		crashes, recoveries := t.crasher.result()
+		s.crashes += crashes
+		s.recoveries = append(s.recoveries, recoveries...)
+		if t.alerts != nil {
+			s.alerts = append(s.alerts, t.alerts.newest()...)
+		}
+		for _, m := range t.fleet.members {
+			last, totals := m.known()
+			s.totals = s.totals.Plus(totals)
+			line := memberLine{name: m.name, state: "starting", pid: m.process().PID()}
+			if last != nil {
+				line.state = last.State
+				for _, task := range last.Tasks {
+					line.tasks = append(line.tasks, task.Task+":"+task.State)
+					for _, in := range task.Inputs {
+						s.lag += max(in.End-in.Offset, 0)
+					}
+				}
+			}
+			s.members = append(s.members, line)
+		}
+	}
+	return s
+}
+
+// settle waits until all input is processed and stops the instances tidily.
+func (st *stage) settle(ctx context.Context) error {
+	var errs []error
+	for _, t := range st.acts {
+		err := drain(ctx, t.adm, t.group, t.inputs, drainLimit, func(int64) {})
+		if err == nil {
+			st.view.event(t.pipeline.name + " has processed everything; stopping its instances")
+		}
+		errs = append(errs, err, t.fleet.stop(stopLimit))
+	}
+	return errors.Join(errs...)
+}
+
+// close ends what is still there, and on a given cluster removes the topics unless the data stays.
+func (st *stage) close() {
+	for _, t := range st.acts {
+		if t.fleet != nil {
+			t.fleet.kill()
+		}
+		if st.cluster.embedded == nil && st.options.dir == "" {
+			limit, cancel := context.WithTimeout(context.Background(), stopLimit)
+			err := deleteTopics(limit, t.adm, t.group, t.settings.Text("topic.prefix"))
+			cancel()
+			if err != nil {
+				fmt.Fprintln(st.app.stderr, "pawl:", err)
+			}
+		}
+		t.adm.Close()
+	}
+}
