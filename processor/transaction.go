@@ -69,9 +69,6 @@ func newProducer(in *Instance) (*producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// EndTxn must outlast the broker's own time-out, or its outcome could still change after we
-	// gave up asking.
-	patience := in.cfg.TransactionTimeout + 10*time.Second
 	p.cl, err = in.client("produce",
 		kgo.TransactionalID(p.id),
 		kgo.TransactionTimeout(in.cfg.TransactionTimeout),
@@ -82,7 +79,7 @@ func newProducer(in *Instance) (*producer, error) {
 		kgo.ProducerLinger(0),
 		kgo.MaxBufferedRecords(1<<30),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.RetryTimeout(patience),
+		kgo.RetryTimeout(in.cfg.TransactionTimeout),
 		kgo.RequestRetries(1<<20),
 		kgo.WithHooks(&endHook{point: in.cfg.Point}),
 	)

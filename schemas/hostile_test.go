@@ -172,7 +172,7 @@ func TestMutationsAllocateLittle(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	const rounds = 5000
+	const rounds = 1500
 	for range rounds {
 		data := append([]byte(nil), good...)
 		for range 1 + rng.IntN(4) {

@@ -200,7 +200,8 @@ func TestDecoderFollowsIDs(t *testing.T) {
 	wide := schemas.Avro[everything](everythingSchema)
 	older := `{"type":"record","name":"I","fields":[
 		{"name":"gone","type":"string"},{"name":"X","type":"int"}]}`
-	if err := errors.Join(r.Add(1, typ.String()), r.Add(2, older), r.Add(3, wide.String())); err != nil {
+	err := errors.Join(r.Add(1, typ.String()), r.Add(2, older), r.Add(3, wide.String()))
+	if err != nil {
 		t.Fatal(err)
 	}
 	dec := schemas.NewDecoder(typ, r)

@@ -19,6 +19,7 @@ const startsWithoutRunning = 3
 
 // fleet keeps a number of instances running.
 type fleet struct {
+	spec    fleetSpec
 	members []*instance
 	client  *http.Client
 	event   func(text string)
@@ -41,24 +42,30 @@ type fleetSpec struct {
 	event    func(text string)
 }
 
-// startFleet writes each instance's settings file and starts it.
-func startFleet(ctx context.Context, spec fleetSpec) (*fleet, error) {
-	f := &fleet{client: statusClient(), event: spec.event, stopping: make(chan struct{}),
-		failed: make(chan error, spec.count)}
-	for n := range spec.count {
-		member, err := spec.member(n + 1)
+// newFleet starts nothing yet.
+func newFleet(spec fleetSpec) *fleet {
+	return &fleet{spec: spec, client: statusClient(), event: spec.event,
+		stopping: make(chan struct{}), failed: make(chan error, spec.count)}
+}
+
+// start writes each instance's settings file and starts it. End the fleet with stop or kill, also
+// after an error.
+func (f *fleet) start(ctx context.Context) error {
+	for n := range f.spec.count {
+		member, err := f.spec.member(n + 1)
 		if err == nil {
 			err = member.start()
 		}
 		if err != nil {
-			f.kill()
-			return nil, fmt.Errorf("start instance %d of %s: %w", n+1, spec.pipeline, err)
+			return fmt.Errorf("start instance %d of %s: %w", n+1, f.spec.pipeline, err)
 		}
 		f.members = append(f.members, member)
+	}
+	for _, member := range f.members {
 		f.wait.Go(func() { f.keep(ctx, member) })
 	}
 	f.wait.Go(func() { f.poll(ctx) })
-	return f, nil
+	return nil
 }
 
 // member is the nth instance, with a state directory of its own.

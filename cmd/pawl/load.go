@@ -54,10 +54,12 @@ func judge(src settings.Sources, named []pipeline, needs func(*settings.Fault) b
 	for _, p := range named {
 		judged = append(judged, p.validate(s))
 	}
+	// What is missing may well stand in a file that could not be read.
+	unread := slices.ContainsFunc(faults, func(f *settings.Fault) bool { return f.Key == "" })
 	for _, f := range s.Explain(errors.Join(judged...)) {
 		// A value that could not be read was replaced by its default: one line on it is enough.
 		read := !slices.ContainsFunc(faults, func(g *settings.Fault) bool { return g.Key == f.Key })
-		if needs(f) && (read || f.Key == "") {
+		if f.Key == "" || needs(f) && read && (!unread || f.Value != "") {
 			faults = append(faults, f)
 		}
 	}

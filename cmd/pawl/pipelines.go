@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 
+	"pawl/internal/loadgen"
 	"pawl/internal/settings"
 	"pawl/internal/verify"
 	"pawl/pipelines/fraud"
@@ -15,6 +16,7 @@ type pipeline struct {
 	validate func(*settings.Settings) error
 	build    func(*settings.Settings) *processor.Pipeline
 	spec     func(*settings.Settings) verify.Spec
+	load     func(*settings.Settings, feed) loadgen.Generator
 	inputs   []string // topics that must exist before a start, the one that load goes to first
 	tables   []string // input topics that the service creates
 	outcomes string   // topic with one record for each input record
@@ -28,15 +30,25 @@ func pipelines() []pipeline {
 			cfg := s.Fraud()
 			return cfg.Validate()
 		},
-		build:  func(s *settings.Settings) *processor.Pipeline { return fraud.New(s.Fraud()) },
+		build: func(s *settings.Settings) *processor.Pipeline { return fraud.New(s.Fraud()) },
 		spec: func(s *settings.Settings) verify.Spec {
 			return prefixed(fraud.Spec(s.Fraud()), s.Text("topic.prefix"))
 		},
+		load:     fraudLoad,
 		inputs:   []string{fraud.Transactions},
 		tables:   []string{fraud.LimitsTopic},
 		outcomes: fraud.Decisions,
 		alerts:   fraud.Alerts,
 	}}
+}
+
+func fraudLoad(s *settings.Settings, f feed) loadgen.Generator {
+	cfg := fraud.LoadConfig{Pipeline: s.Fraud(), Seed: f.seed, Users: f.users, Skew: f.skew,
+		Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+	if !f.poison {
+		cfg.Poison, cfg.Late = -1, -1 // negative means none
+	}
+	return fraud.NewGenerator(cfg)
 }
 
 func pipelineNamed(name string) (pipeline, error) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +17,7 @@ type crasher struct {
 	group  string
 	topics []string
 	every  time.Duration
-	random *rand.Rand
+	turn   int // whose turn it was
 	event  func(text string)
 
 	wait sync.WaitGroup
@@ -47,7 +46,7 @@ func (c *crasher) run(ctx, outer context.Context) {
 	}
 }
 
-// crash kills a seeded choice among the instances.
+// crash kills one instance after the other, from a seeded one on.
 func (c *crasher) crash(ctx context.Context) {
 	var up []*instance
 	for _, m := range c.fleet.members {
@@ -59,7 +58,8 @@ func (c *crasher) crash(ctx context.Context) {
 		c.event("no instance is up; none crashed this time")
 		return
 	}
-	victim := up[c.random.IntN(len(up))]
+	c.turn++
+	victim := up[c.turn%len(up)]
 	last, _ := victim.known()
 	proc := victim.process()
 	if last == nil {

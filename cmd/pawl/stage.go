@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -81,15 +80,14 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 	if err != nil {
 		return fmt.Errorf("find this program to start it again: %w", err)
 	}
-	t.fleet, err = startFleet(ctx, fleetSpec{exe: exe, pipeline: p.name, dir: st.dir,
+	t.fleet = newFleet(fleetSpec{exe: exe, pipeline: p.name, dir: st.dir,
 		count: st.options.instances, http: st.options.http, settings: base, override: override,
 		event: st.view.event})
-	if err != nil {
+	if err := t.fleet.start(ctx); err != nil {
 		return err
 	}
-	seed := rand.NewPCG(st.options.seed, 2) // 2: not the stream that the load draws from
 	t.crasher = &crasher{fleet: t.fleet, adm: t.adm, group: t.group, topics: t.inputs,
-		every: st.options.crashEvery, random: rand.New(seed), event: st.view.event}
+		every: st.options.crashEvery, turn: int(st.options.seed % uint64(st.options.instances)), event: st.view.event}
 	return t.running(ctx, streams, st.options.partitions)
 }
 

@@ -100,7 +100,8 @@ func reportStatus(pipeline string, s processor.Status, totals metrics.Totals) st
 			Epoch:     t.Epoch, OverlayBytes: t.OverlayBytes, CacheBytes: t.CacheBytes,
 			BufferedBytes: t.BufferedBytes, RestoreDone: t.RestoreDone, Inputs: []inputReport{},
 		}
-		if !t.Watermark.IsZero() {
+		// Before a task's first record its watermark lies before all time, which JSON cannot say.
+		if year := t.Watermark.Year(); year > 1 && year <= 9999 {
 			at := t.Watermark.UTC()
 			task.Watermark = &at
 		}

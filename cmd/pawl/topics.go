@@ -24,6 +24,19 @@ func createInputs(ctx context.Context, adm *kadm.Client, topics []string, partit
 	return nil
 }
 
+// createTables makes compacted input topics, as a service would, for load that comes before it.
+func createTables(ctx context.Context, adm *kadm.Client, topics []string, partitions int) error {
+	compact := "compact"
+	for _, topic := range topics {
+		_, err := adm.CreateTopic(ctx, int32(partitions), -1,
+			map[string]*string{"cleanup.policy": &compact}, topic)
+		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("create topic %s with %d partitions: %w", topic, partitions, err)
+		}
+	}
+	return nil
+}
+
 // deleteTopics removes every topic whose name starts with one of the prefixes, and the group.
 func deleteTopics(ctx context.Context, adm *kadm.Client, group string, prefixes ...string) error {
 	topics, err := adm.ListTopics(ctx)

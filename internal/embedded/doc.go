@@ -6,6 +6,14 @@
 // process's memory and disk, not a replacement for Kafka in production. The registry speaks the
 // Confluent API over schemas.Memory, which checks compatibility for real.
 //
+// What a restart brings back: a clean one also the group members of before, who count as alive
+// until their session timeout; a killed one everything that was acknowledged, with open
+// transactions aborted.
+//
+// BUG(kfake): a transaction's end is written partition by partition, then the offsets. A process
+// that is killed exactly there leaves it committed in some of them; Kafka would finish it. Tests
+// that kill the broker use a real one.
+//
 // A data directory holds `kafka/` (kfake's), `registry.json` (replaced whole, by rename) and
 // `lock`, which names the process that uses it.
 //

@@ -179,7 +179,8 @@ func TestRegistryThroughClient(t *testing.T) {
 	}
 	var refused *schemas.IncompatibleError
 	_, err = reg.Register(ctx, "s/1", withString)
-	if !errors.As(err, &refused) || refused.Subject != "s/1" || !strings.Contains(refused.Reason, "x") {
+	if !errors.As(err, &refused) || refused.Subject != "s/1" ||
+		!strings.Contains(refused.Reason, "x: ") {
 		t.Errorf("incompatible schema: %v", err)
 	}
 	if _, err := reg.Schema(ctx, 99); !errors.Is(err, schemas.ErrNotFound) {
@@ -200,7 +201,8 @@ func TestRegistryDownAndSlow(t *testing.T) {
 		t.Errorf("registry down: %v", err)
 	}
 	release := make(chan struct{})
-	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	hang := func(http.ResponseWriter, *http.Request) { <-release }
+	slow := httptest.NewServer(http.HandlerFunc(hang))
 	defer slow.Close()
 	defer close(release)
 	cfg.URL, cfg.Timeout = slow.URL, 30*time.Millisecond

@@ -88,7 +88,8 @@ func TestRegistryAPI(t *testing.T) {
 }
 
 func TestRegistryThatCannotSave(t *testing.T) {
-	server := httptest.NewServer(newHandler(schemas.NewMemory(), filepath.Join(t.TempDir(), "no", "r")))
+	file := filepath.Join(t.TempDir(), "no", "r.json")
+	server := httptest.NewServer(newHandler(schemas.NewMemory(), file))
 	defer server.Close()
 	resp, err := server.Client().Post(server.URL+"/subjects/s/versions", "application/json",
 		strings.NewReader(`{"schema":"\"int\""}`))

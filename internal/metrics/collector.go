@@ -72,7 +72,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.cache, float64(t.CacheBytes), t.Name)
 		gauge(c.buffered, float64(t.BufferedBytes), t.Name)
 		gauge(c.epoch, float64(t.Epoch), t.Name)
-		if !t.Watermark.IsZero() {
+		if t.Watermark.Year() > 1 { // else there was no record yet
 			gauge(c.watermark, float64(t.Watermark.UnixMilli())/1000, t.Name)
 		}
 		for _, in := range t.Inputs {

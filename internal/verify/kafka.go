@@ -179,3 +179,22 @@ func (l *kafkaLog) ended(ctx context.Context) error {
 	l.next = l.bounds.To
 	return nil
 }
+
+// Lag is how many offsets of the topics the group has not committed.
+func (k *Kafka) Lag(ctx context.Context, topics ...string) (int64, error) {
+	var lag int64
+	for _, topic := range topics {
+		bounds, err := k.Bounds(ctx, topic)
+		if err != nil {
+			return 0, err
+		}
+		committed, err := k.Committed(ctx, topic)
+		if err != nil {
+			return 0, err
+		}
+		for p, b := range bounds {
+			lag += b.To - max(committed[p], b.From)
+		}
+	}
+	return lag, nil
+}

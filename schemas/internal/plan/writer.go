@@ -32,6 +32,9 @@ func (b *builder) write(t reflect.Type, s avro.Schema) (WriteFunc, error) {
 	case *avro.EnumSchema:
 		return writeEnum(t, s)
 	case *avro.FixedSchema:
+		if _, err := readFixed(t, s, s); err != nil {
+			return nil, err // memory beyond the array would be written out
+		}
 		size := s.Size()
 		return func(dst []byte, p unsafe.Pointer) ([]byte, error) {
 			return append(dst, unsafe.Slice((*byte)(p), size)...), nil

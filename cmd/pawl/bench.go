@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"pawl/internal/settings"
+	"pawl/internal/verify"
+)
+
+// benchOptions are the flags of `pawl bench`.
+type benchOptions struct {
+	flags          sourceFlags
+	events         int64
+	users          int
+	partitions     int
+	skew           float64
+	seed           uint64
+	commitInterval time.Duration
+	report         string
+}
+
+// benchReport is the JSON of `pawl bench --report`.
+type benchReport struct {
+	Pipeline        string        `json:"pipeline"`
+	Events          int64         `json:"events"`
+	Users           int           `json:"users"`
+	Partitions      int           `json:"partitions"`
+	Seed            uint64        `json:"seed"`
+	CommitInterval  string        `json:"commit_interval"`
+	Embedded        bool          `json:"embedded_broker"`
+	EventsPerSecond float64       `json:"events_per_second"`
+	CPUPerMillion   float64       `json:"cpu_seconds_per_million"`
+	StartupCPU      float64       `json:"startup_cpu_seconds"`
+	PeakRSS         int64         `json:"peak_rss_bytes"`
+	Latency         latencyReport `json:"latency_ms"`
+	Missing         int64         `json:"missing"`
+	Extra           int64         `json:"extra"`
+	Different       int64         `json:"different"`
+	StateDifferent  int64         `json:"state_different"`
+	Verified        bool          `json:"verified"`
+}
+
+func (a *app) bench() *cobra.Command {
+	var o benchOptions
+	cmd := &cobra.Command{
+		Use:   "bench PIPELINE",
+		Short: "Measure throughput, processor time, memory and latency, and verify the output",
+		Long: `Load --events records into topics of its own, run one instance of the pipeline as
+a child process until all of them are committed, and measure it: events per
+second, processor seconds per million events (from the first record to the last
+commit; starting up is told apart), peak memory.
+
+Then records come at 5000/s for ten seconds to measure latency: from handing a
+record to the producer until a read_committed consumer has its result. At the end
+all output and state is compared with the plain model; exit 1 unless it is equal.
+The topics, named pawl-bench-…, are deleted.
+
+Without --kafka an embedded broker is used, in this process: the report says so.`,
+		Example: `  pawl bench fraud --events 2000000 --kafka 127.0.0.1:9092 \
+      --registry http://127.0.0.1:8081 --report bench.json`,
+		Args: onePipeline,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := pipelineNamed(args[0])
+			if err == nil {
+				err = o.check()
+			}
+			if err != nil {
+				return err
+			}
+			return a.runBench(cmd.Context(), p, o)
+		},
+	}
+	o.flags.add(cmd)
+	f := cmd.Flags()
+	f.Int64Var(&o.events, "events", 1_000_000, "how many records to load")
+	f.IntVar(&o.users, "users", 100_000, "how many users there are")
+	f.IntVar(&o.partitions, "partitions", 4, "partitions of the input topics")
+	f.Float64Var(&o.skew, "skew", 0, "how unevenly users are busy, 0 evenly, 1.2 very")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of the load")
+	f.DurationVar(&o.commitInterval, "commit-interval", 100*time.Millisecond, "commit.interval")
+	f.StringVar(&o.report, "report", "", "write the result as JSON to this file")
+	return cmd
+}
+
+func (o *benchOptions) check() error {
+	var faults []string
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Sprintf(format, args...))
+		}
+	}
+	fault(o.events < 1, "--events=%d is out of range; give 1 or more", o.events)
+	fault(o.users < 1, "--users=%d is out of range; give 1 or more", o.users)
+	fault(o.partitions < 1 || o.partitions > 1000,
+		"--partitions=%d is out of range; give 1 to 1000", o.partitions)
+	fault(o.skew < 0 || o.skew > 10, "--skew=%v is out of range; give 0 to 10", o.skew)
+	if err := checkReportPath(o.report); err != nil {
+		faults = append(faults, err.Error())
+	}
+	if len(faults) > 0 {
+		return usage("%s", strings.Join(faults, "\n"))
+	}
+	return nil
+}
+
+// runBench prepares a run of its own, measures it, and removes it.
+func (a *app) runBench(ctx context.Context, p pipeline, o benchOptions) (err error) {
+	src := a.sources(o.flags, settings.Flag{Name: "commit-interval", Key: "commit.interval",
+		Value: o.commitInterval.String()})
+	s, _, err := judge(src, []pipeline{p}, whatIsGiven)
+	if err != nil {
+		return err
+	}
+	a.notices(s)
+	dir, remove, err := scratch("", "pawl-bench-")
+	if err != nil {
+		return err
+	}
+	defer remove()
+	c, err := openCluster(ctx, s, dir)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	b := &benchRun{app: a, options: o, pipeline: p, cluster: c}
+	if err := b.prepare(s, dir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.remove()) }()
+	if err := b.run(ctx); err != nil {
+		return err
+	}
+	if err := b.print(); err != nil {
+		return err
+	}
+	if err := writeReport(o.report, b.result); err != nil {
+		return err
+	}
+	if !b.result.Verified {
+		return &verdictError{text: "not verified"}
+	}
+	return nil
+}
+
+// benchRun is one measurement with topics, state and ids of its own.
+type benchRun struct {
+	app      *app
+	options  benchOptions
+	pipeline pipeline
+	cluster  *cluster
+	settings *settings.Settings // as the child has them
+	group    string
+	inputs   []string
+	adm      *kadm.Client
+	fleet    *fleet
+	verdict  *verify.Report
+	result   benchReport
+}
+
+func (b *benchRun) prepare(base *settings.Settings, dir string) error {
+	var raw [4]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return fmt.Errorf("make a name for this run: %w", err)
+	}
+	b.group = "pawl-bench-" + hex.EncodeToString(raw[:])
+	override := b.cluster.overrides()
+	override["application.id"] = b.group
+	override["topic.prefix"] = b.group + "-"
+	override["log.level"] = "info" // a line per epoch would be measured too
+	file := filepath.Join(dir, "bench.yaml")
+	if err := base.WriteFile(file, override); err != nil {
+		return err
+	}
+	var err error
+	if b.settings, err = settings.Load(settings.Sources{File: file}); err != nil {
+		return err
+	}
+	cl, err := b.cluster.client()
+	if err != nil {
+		return err
+	}
+	b.adm = kadm.NewClient(cl)
+	b.inputs = withPrefix(override["topic.prefix"], append(append([]string{}, b.pipeline.inputs...),
+		b.pipeline.tables...)...)
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program to start it again: %w", err)
+	}
+	b.fleet = newFleet(fleetSpec{exe: exe, pipeline: b.pipeline.name, dir: dir, count: 1,
+		settings: base, override: override,
+		event: func(text string) { fmt.Fprintln(b.app.stderr, text) }})
+	b.result = benchReport{Pipeline: b.pipeline.name, Events: b.options.events,
+		Users: b.options.users, Partitions: b.options.partitions, Seed: b.options.seed,
+		CommitInterval: b.settings.Text("commit.interval"), Embedded: b.cluster.embedded != nil}
+	return nil
+}
+
+// remove ends the child and deletes what the run made on the cluster.
+func (b *benchRun) remove() error {
+	b.fleet.kill()
+	defer b.adm.Close()
+	// The command's context may have ended, yet nothing may stay behind.
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	return deleteTopics(ctx, b.adm, b.group, b.group+"-")
+}
+
+func (b *benchRun) print() error {
+	r := b.result
+	broker := "given broker"
+	if r.Embedded {
+		broker = "embedded broker in this process"
+	}
+	_, err := fmt.Fprintf(b.app.stdout, `
+%s: %d events, %d users, %d partitions, commit.interval %s, %s
+  events per second        %.0f
+  CPU seconds per million  %.2f   (start-up %.2f s apart)
+  peak memory              %.0f MiB
+  latency                  p50 %.1f ms   p99 %.1f ms   at %d/s
+  missing %d   extra %d   different %d   state different %d
+  verified: %v
+`, r.Pipeline, r.Events, r.Users, r.Partitions, r.CommitInterval, broker, r.EventsPerSecond,
+		r.CPUPerMillion, r.StartupCPU, float64(r.PeakRSS)/(1<<20), r.Latency.P50, r.Latency.P99,
+		latencyRate, r.Missing, r.Extra, r.Different, r.StateDifferent, r.Verified)
+	for _, e := range b.verdict.Examples {
+		fmt.Fprintln(b.app.stdout, e)
+	}
+	return err
+}

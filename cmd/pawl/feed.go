@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/internal/loadgen"
+	"pawl/internal/settings"
+)
+
+// feed is seeded load for a pipeline.
+type feed struct {
+	rate     int   // records per second, 0 for as fast as possible
+	count    int64 // 0 for until the context ends
+	seed     uint64
+	users    int     // 0 for the generator's default
+	skew     float64 // 0 for all users alike
+	disorder float64 // share that is out of order; 0 for the generator's default, negative for none
+	poison   bool    // broken and late records too
+	topic    string  // instead of the pipeline's first input, prefix included
+	options  []kgo.Opt
+	told     func(sent int64)
+}
+
+// Records that are sent as fast as possible carry times as if they had come at these rates.
+const (
+	calmPace  = 5_000     // with a known count: they end now
+	hastyPace = 1_000_000 // without: event time stays behind the clock
+)
+
+// pace is the rate at which event time passes.
+func (f feed) pace() float64 {
+	switch {
+	case f.rate > 0:
+		return float64(f.rate)
+	case f.count > 0:
+		return calmPace
+	}
+	return hastyPace
+}
+
+// start is the first record's event time: now, or so long ago that the last one's is now.
+func (f feed) start() time.Time {
+	if f.rate > 0 || f.count == 0 {
+		return time.Now()
+	}
+	return time.Now().Add(-time.Duration(float64(f.count) / f.pace() * float64(time.Second)))
+}
+
+// feed sends until count is reached or ctx ends, and waits for what is under way.
+func (c *cluster) feed(ctx context.Context, p pipeline, s *settings.Settings, f feed) error {
+	rename := map[string]string{}
+	for _, topic := range append(append([]string{}, p.inputs...), p.tables...) {
+		rename[topic] = s.Text("topic.prefix") + topic
+	}
+	if f.topic != "" {
+		rename[p.inputs[0]] = f.topic
+	}
+	result, err := loadgen.Run(ctx, loadgen.Config{
+		Generator:        p.load(s, f),
+		Options:          append(c.options(), f.options...),
+		Registry:         c.schemas(),
+		ReadOnlyRegistry: !s.Bool("auto.register.schemas"),
+		Rename:           rename,
+		Count:            f.count,
+		Rate:             float64(f.rate),
+		Progress:         func(r loadgen.Result) { f.told(r.Records) },
+	})
+	if err != nil {
+		return fmt.Errorf("generate load for %s, %d records sent: %w", p.name, result.Records, err)
+	}
+	return nil
+}
