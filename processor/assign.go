@@ -334,6 +334,10 @@ func (in *Instance) closeStore(s *slot, t *task) error {
 
 // revoked gives partitions up, after a last epoch when seal is set.
 func (in *Instance) revoked(parts []int32, seal bool, done chan struct{}) {
+	if len(parts) == 0 {
+		close(done)
+		return
+	}
 	in.leaves = append(in.leaves, &leave{parts: parts, done: func() { close(done) }})
 	for _, p := range parts {
 		s := in.slots[p]

@@ -52,8 +52,9 @@ type bed struct {
 	t        *testing.T
 	cluster  *embedded.Cluster
 	registry schemas.Registry
-	client   *kgo.Client // partitions by key
-	manual   *kgo.Client // partitions as the record says
+	resolver *schemas.Resolver // of what is read back
+	client   *kgo.Client       // partitions by key
+	manual   *kgo.Client       // partitions as the record says
 	adm      *kadm.Client
 	dir      string
 }
@@ -67,6 +68,7 @@ func newBed(t *testing.T, partitions int32) *bed {
 	t.Cleanup(cluster.Close)
 	b := &bed{t: t, cluster: cluster, dir: t.TempDir(),
 		registry: schemas.NewClient(schemas.ClientConfig{URL: cluster.RegistryURL()})}
+	b.resolver = schemas.NewResolver(b.registry)
 	b.client = b.newClient()
 	b.manual = b.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchMaxBytes(24<<20))

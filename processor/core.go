@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -49,7 +50,7 @@ type boundInput struct {
 	id      [16]byte // topic id
 	topicID string   // the same, printed
 	table   bool
-	late    string // topic, or ""
+	late    boundTopic // its name is "" when there is none
 }
 
 type boundOutput struct {
@@ -116,6 +117,7 @@ func taskName(pipeline string, partition int32) string {
 // load takes the task to the position of its store, or to fresh when the store has none.
 func (c *core) load(fresh record.Position) error {
 	c.position = fresh
+	c.position.Inputs = slices.Clone(fresh.Inputs) // fresh must stay what it is, for the next load
 	if raw := c.store.Mark().Position; raw != nil {
 		if err := c.positionDec.Decode(raw, &c.position); err != nil {
 			return fmt.Errorf("position record of task %s: %w", c.name, err)
@@ -259,7 +261,7 @@ func (c *core) seal(writer string) (*Effects, error) {
 	fx.delta.Task, fx.delta.Records = c.name, fx.Records
 	fx.delta.Bytes = fx.Bytes
 	c.fx = &Effects{Task: c.name}
-	c.uncommitted = 0
+	c.uncommitted, c.attempt = 0, 1
 	return fx, nil
 }
 
@@ -288,19 +290,15 @@ func (c *core) dead(input int, rec *kgo.Record, why *RejectError) {
 		h = append(h, kgo.RecordHeader{Key: key, Value: []byte(value)})
 	}
 	add("__streams.errors.exception", why.Exception)
-	add("__streams.errors.message", why.Message)
+	add("__streams.errors.message", fmt.Sprintf("%.4000s", why.Message))
 	add("__streams.errors.topic", rec.Topic)
 	add("__streams.errors.partition", strconv.Itoa(int(rec.Partition)))
 	add("__streams.errors.offset", strconv.FormatInt(rec.Offset, 10))
 	add("pawl.task", c.name)
 	add("pawl.epoch", strconv.FormatInt(c.position.Epoch+1, 10))
 	add("pawl.attempt", strconv.Itoa(c.attempt))
-	if size := len(rec.Key) + len(rec.Value); size > c.bind.dlq.maxBytes {
-		// The pointer to the record is kept rather than nothing: it still stands on its input.
-		r.Value = nil
-		add("pawl.value.omitted", strconv.Itoa(len(rec.Value)))
-	}
 	r.Headers = h
+	shrink(r, len(rec.Headers), c.bind.dlq.maxBytes)
 	c.position.Inputs[input].Dead++
 	c.fx.delta.Dead++
 	c.fx.dead = append(c.fx.dead, DeadLetterInfo{Task: c.name, Topic: rec.Topic,
@@ -308,13 +306,18 @@ func (c *core) dead(input int, rec *kgo.Record, why *RejectError) {
 		Message: why.Message})
 }
 
-// late sends rec unchanged to the late topic.
-func (c *core) late(input int, rec *kgo.Record, topic string) {
-	r := c.copyTo(topic, rec)
+// late sends rec unchanged to the late topic; one that the topic cannot take is rejected.
+func (c *core) late(input int, rec *kgo.Record, to boundTopic) error {
+	if size := recordSize(rec); size > to.maxBytes {
+		return RejectAs("RecordTooLarge", "it is late and takes %d bytes; the late topic %s "+
+			"takes %d", size, to.name, to.maxBytes)
+	}
+	r := c.copyTo(to.name, rec)
 	r.Partition = rec.Partition
 	r.Headers = rec.Headers
 	c.position.Inputs[input].Late++
 	c.fx.delta.Late++
+	return nil
 }
 
 func (c *core) copyTo(topic string, rec *kgo.Record) *kgo.Record {

@@ -32,7 +32,11 @@ const sealPatience = 250 * time.Millisecond
 // sealed as soon as there is something in it; under load it grows to the commit interval.
 func (in *Instance) turn() {
 	c := &in.cycle
-	if in.recovering || c.committing {
+	if in.recovering {
+		in.finishLeaves()
+		return
+	}
+	if c.committing {
 		return
 	}
 	if len(c.sealing) > 0 {
@@ -118,7 +122,7 @@ func (in *Instance) startSeal() {
 func (in *Instance) sealedBy(t *task, fx *Effects) {
 	c := &in.cycle
 	s := in.slots[t.partition]
-	if s == nil || s.task != t {
+	if s == nil || s.task != t || in.recovering {
 		return
 	}
 	if fx == nil {

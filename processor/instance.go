@@ -58,6 +58,7 @@ type Instance struct {
 	holdUntil  time.Time // no epoch is sealed before, after an abort
 	retryDelay time.Duration
 
+	retiring atomic.Bool  // the member is being replaced: its last callbacks concern nobody
 	openedAt atomic.Int64 // when the transaction in flight began, ns; 0: none
 	statusMu sync.Mutex   // guards what follows
 	failure  error
@@ -265,6 +266,9 @@ func (in *Instance) recover(v verdict) {
 		}
 	}
 	for p, s := range in.slots {
+		// Nothing is in flight any more, so whoever waits to give a task up may do so.
+		s.busy = false
+		s.sealedOut = s.sealedOut || s.leaving
 		if s.task != nil && s.err == nil {
 			open++
 			in.close(p, next)
@@ -275,8 +279,7 @@ func (in *Instance) recover(v verdict) {
 
 // renew replaces the producer, and the group member where the group gave it away.
 func (in *Instance) renew(v verdict) {
-	old := in.prod
-	member := in.member
+	old, member := in.prod, in.member
 	rejoin := v.fenced || v.lost
 	in.background(func() {
 		old.cl.Close()
@@ -285,17 +288,14 @@ func (in *Instance) renew(v verdict) {
 			// displace us for good: two living producers would fence each other for ever.
 			pause(in.ctx, time.Second)
 		}
-		prod := in.newProducerID()
-		if prod == nil {
-			return
+		if rejoin {
+			in.retiring.Store(true)
+			member.CloseAllowingRebalance()
+			in.retiring.Store(false)
 		}
-		if !rejoin {
-			in.post(func() { in.renewed(prod, nil, nil) })
-			return
+		if prod := in.newProducerID(); prod != nil {
+			in.post(func() { in.renewed(prod, rejoin) })
 		}
-		member.CloseAllowingRebalance()
-		fresh, err := in.newMember()
-		in.post(func() { in.renewed(prod, fresh, err) })
 	})
 }
 
@@ -315,20 +315,28 @@ func (in *Instance) newProducerID() *producer {
 	return nil
 }
 
-func (in *Instance) renewed(prod *producer, member *kgo.Client, err error) {
-	if err != nil {
-		in.die(err)
-		return
-	}
+// renewed opens the tasks again; after a rejoin, those that the group assigns from now on.
+func (in *Instance) renewed(prod *producer, rejoin bool) {
 	in.prod = prod
 	in.recovering = false
-	if member != nil {
+	if in.stopping {
+		in.poke()
+		return
+	}
+	if rejoin {
+		for p := range in.slots {
+			in.taskState(p, TaskClosed, "", "")
+		}
+		clear(in.slots)
+		member, err := in.newMember()
+		if err != nil {
+			in.die(err)
+			return
+		}
 		in.member = member
 	}
 	for p, s := range in.slots {
-		if s.leaving {
-			s.sealedOut = true
-		} else if s.err == nil {
+		if !s.leaving && s.err == nil {
 			in.open(p)
 		}
 	}

@@ -158,7 +158,9 @@ func (in *Instance) onRevoked(ctx context.Context, cl *kgo.Client, m map[string]
 	if id, generation := cl.GroupMetadata(); generation >= 0 {
 		in.group.refresh(membership{id, generation})
 	}
-	in.handOver(ctx, parts, true)
+	if !in.retiring.Load() {
+		in.handOver(ctx, parts, true)
+	}
 	in.group.own(parts, false)
 }
 
@@ -166,7 +168,7 @@ func (in *Instance) onLost(ctx context.Context, _ *kgo.Client, m map[string][]in
 	parts := union(m)
 	in.group.own(parts, false)
 	in.group.refresh(membership{generation: -1})
-	if len(parts) > 0 && in.ctx.Err() == nil {
+	if len(parts) > 0 && in.ctx.Err() == nil && !in.retiring.Load() {
 		in.handOver(ctx, parts, false)
 	}
 }

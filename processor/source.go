@@ -20,7 +20,7 @@ type sourceStep[V any] struct {
 	core      *core
 	index     int
 	dec       *schemas.Decoder[V]
-	lateTopic string
+	lateTopic boundTopic
 	val       V
 }
 
@@ -37,8 +37,7 @@ func (s *sourceStep[V]) step(rec *kgo.Record) error {
 		return err
 	}
 	if s.late != "" && c.watermark != noWatermark && at < c.watermark-s.grace.Milliseconds() {
-		c.late(s.index, rec, s.lateTopic)
-		return nil
+		return c.late(s.index, rec, s.lateTopic)
 	}
 	c.watermark = max(c.watermark, at-c.bind.disorder)
 	c.ctx.enter(rec, s.index, rec.Key, at)
@@ -90,14 +89,16 @@ func (s *sourceStep[V]) timeOf(rec *kgo.Record) (int64, error) {
 	if at < 0 {
 		return 0, RejectAs("InvalidTimestamp", "event time %d ms is negative", at)
 	}
-	if at-stamp > s.core.bind.maxSkew {
-		return 0, RejectAs("FutureTimestamp", "event time %s is %v ahead of the record's "+
-			"timestamp; max.future.skew allows %v", time.UnixMilli(at).UTC().Format(time.RFC3339),
-			time.Duration(at-stamp)*time.Millisecond,
-			time.Duration(s.core.bind.maxSkew)*time.Millisecond)
+	// A negative stamp stands for none; taken as it is, the difference could overflow.
+	if at-max(stamp, 0) > s.core.bind.maxSkew {
+		return 0, RejectAs("FutureTimestamp", "event time %s is more than %v (max.future.skew) "+
+			"ahead of the record's timestamp %s", timeText(at),
+			time.Duration(s.core.bind.maxSkew)*time.Millisecond, timeText(stamp))
 	}
 	return at, nil
 }
+
+func timeText(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339Nano) }
 
 // upsert applies a table input's record: a null value deletes the key.
 func (s *sourceStep[V]) upsert(rec *kgo.Record) error {

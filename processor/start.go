@@ -255,7 +255,7 @@ func (in *Instance) bindAll(ctx context.Context, b *binding, pl *planner,
 		bound := boundInput{topic: name, id: [16]byte(pl.topics[name].ID), table: i.isTable(),
 			topicID: pl.topics[name].ID.String()}
 		if i.lateName() != "" {
-			bound.late = lateTopic(b.app, i.lateName())
+			bound.late = topic(lateTopic(b.app, i.lateName()))
 		}
 		b.inputs = append(b.inputs, bound)
 	}

@@ -161,6 +161,9 @@ func (c *cache[V]) seal(fx *Effects, digest *uint64) error {
 					formatKey([]byte(e.key)), err)
 			}
 			value = fx.slab.keep(b)
+			if err := c.fits(e.key, len(key)+len(value)); err != nil {
+				return err
+			}
 			hash = entryHash(key, value)
 			size := int64(len(e.key)+2*len(value)) + entryOverhead
 			c.size += size - e.size
@@ -175,6 +178,17 @@ func (c *cache[V]) seal(fx *Effects, digest *uint64) error {
 	}
 	c.sealed, c.dirty = c.dirty, c.sealed[:0]
 	return nil
+}
+
+// fits refuses a value that the changelog would refuse: no epoch could ever commit with it.
+func (c *cache[V]) fits(key string, size int) error {
+	to := c.core.bind.changelog
+	if size <= to.maxBytes {
+		return nil
+	}
+	return fmt.Errorf("table %s, key %s: its value takes %d bytes, but the changelog %s takes %d; "+
+		"keep less under one key, or raise the topic's max.message.bytes", c.name,
+		formatKey([]byte(key)), size, to.name, to.maxBytes)
 }
 
 // applied unpins the sealed entries: the store has them now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -130,8 +131,14 @@ func (p *planner) plan() {
 				"with %d partitions", t.Name, t.Partitions)
 		case !t.Exists || p.count == 0:
 		case t.exact() && have != p.count:
-			t.Fault = fmt.Sprintf("topic %s has %d partitions, but the input has %d; they must "+
-				"be the same, because a task owns the same partition of both", t.Name, have, p.count)
+			t.Fault = fmt.Sprintf("topic %s has %d partitions, but the input has %d; make them "+
+				"the same, because a task owns the same partition of both", t.Name, have, p.count)
+			if t.Kind == TopicChangelog {
+				t.Fault = fmt.Sprintf("topic %s has %d partitions, but the input has %d, so keys "+
+					"now belong to other tasks than their state; bring the input back to %d "+
+					"partitions, or start over from nothing under a new application.id", t.Name,
+					have, p.count, have)
+			}
 		case t.Kind != TopicOutput && have < p.count:
 			t.Fault = fmt.Sprintf("topic %s has %d partitions, too few for %d tasks; add "+
 				"partitions", t.Name, have, p.count)
@@ -211,9 +218,23 @@ func (in *Instance) noteConfig(pl *planner, topic string, c kadm.Config) {
 	}
 }
 
+// inputGrace is how long a missing input is looked for before it is called missing.
+const inputGrace = time.Second
+
+func (p *planner) inputMissing() bool {
+	return slices.ContainsFunc(p.plans, func(t TopicPlan) bool {
+		return t.Kind == TopicInput && !t.Exists
+	})
+}
+
 // ensureTopics creates what is missing, or lists every fault at once.
 func (in *Instance) ensureTopics(ctx context.Context) (*planner, error) {
 	pl, err := in.planTopics(ctx)
+	// A topic that was created a moment ago may not show on every broker yet.
+	for began := time.Now(); err == nil && pl.inputMissing() && time.Since(began) < inputGrace; {
+		pause(ctx, 100*time.Millisecond)
+		pl, err = in.planTopics(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -17,20 +17,22 @@ const alertsShown = 5
 type alertTail struct {
 	client   *kgo.Client
 	resolver *schemas.Resolver
+	fields   []string // shown of each record, in this order
 
 	mu   sync.Mutex
 	last []string
 }
 
 // tailAlerts follows topic from its end; run it until the context ends.
-func (c *cluster) tailAlerts(topic string) (*alertTail, error) {
+func (c *cluster) tailAlerts(topic string, fields []string) (*alertTail, error) {
 	cl, err := c.client(kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	if err != nil {
 		return nil, err
 	}
-	return &alertTail{client: cl, resolver: schemas.NewResolver(c.schemas())}, nil
+	return &alertTail{client: cl, resolver: schemas.NewResolver(c.schemas()),
+		fields: fields}, nil
 }
 
 func (t *alertTail) run(ctx context.Context) {
@@ -45,7 +47,7 @@ func (t *alertTail) run(ctx context.Context) {
 	}
 }
 
-// text is a record as JSON; an alert that cannot be shown is no reason to stop a demo.
+// text is a record's fields; an alert that cannot be shown is no reason to stop a demo.
 func (t *alertTail) text(ctx context.Context, rec *kgo.Record) string {
 	id, _, err := schemas.ParseHeader(rec.Value)
 	if err == nil {
@@ -57,14 +59,15 @@ func (t *alertTail) text(ctx context.Context, rec *kgo.Record) string {
 	if err == nil {
 		value, err = schemas.ToJSON(rec.Value, t.resolver)
 	}
-	var text []byte
-	if err == nil {
-		text, err = json.Marshal(value)
-	}
 	if err != nil {
 		return fmt.Sprintf("%s: %v", rec.Key, err)
 	}
-	return string(text)
+	all, _ := value.(map[string]any)
+	var parts []string
+	for _, field := range t.fields {
+		parts = append(parts, fmt.Sprintf("%s=%v", field, all[field]))
+	}
+	return strings.Join(parts, "  ")
 }
 
 func (t *alertTail) add(text string) {

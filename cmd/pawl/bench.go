@@ -28,6 +28,7 @@ type benchOptions struct {
 	seed           uint64
 	commitInterval time.Duration
 	report         string
+	latencyFor     time.Duration // no flag: ten seconds, less in tests
 }
 
 // benchReport is the JSON of `pawl bench --report`.
@@ -52,7 +53,7 @@ type benchReport struct {
 }
 
 func (a *app) bench() *cobra.Command {
-	var o benchOptions
+	o := benchOptions{latencyFor: 10 * time.Second}
 	cmd := &cobra.Command{
 		Use:   "bench PIPELINE",
 		Short: "Measure throughput, processor time, memory and latency, and verify the output",
@@ -191,8 +192,7 @@ func (b *benchRun) prepare(base *settings.Settings, dir string) error {
 		return err
 	}
 	b.adm = kadm.NewClient(cl)
-	b.inputs = withPrefix(override["topic.prefix"], append(append([]string{}, b.pipeline.inputs...),
-		b.pipeline.tables...)...)
+	b.inputs = withPrefix(override["topic.prefix"], b.pipeline.topics()...)
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program to start it again: %w", err)

@@ -53,7 +53,7 @@ func (f feed) start() time.Time {
 // feed sends until count is reached or ctx ends, and waits for what is under way.
 func (c *cluster) feed(ctx context.Context, p pipeline, s *settings.Settings, f feed) error {
 	rename := map[string]string{}
-	for _, topic := range append(append([]string{}, p.inputs...), p.tables...) {
+	for _, topic := range p.topics() {
 		rename[topic] = s.Text("topic.prefix") + topic
 	}
 	if f.topic != "" {

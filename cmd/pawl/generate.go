@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func (a *app) runGenerate(ctx context.Context, p pipeline, o generateOptions) er
 	a.notices(s)
 	c := &cluster{brokers: s.List("bootstrap.servers"), registry: s.Registry()}
 	prefix := s.Text("topic.prefix")
-	topics := withPrefix(prefix, append(append([]string{}, p.inputs...), p.tables...)...)
+	topics := withPrefix(prefix, p.topics()...)
 	if o.topic != "" {
 		topics[0] = o.topic
 	}
@@ -107,21 +108,22 @@ func (c *cluster) topicsExist(ctx context.Context, topics []string, limit time.D
 	}
 	adm := kadm.NewClient(cl)
 	defer adm.Close()
+	at := strings.Join(c.brokers, ",")
 	ctx, cancel := context.WithTimeoutCause(ctx, max(limit, time.Second),
-		fmt.Errorf("no answer from %s within %v; is the address right?", c.brokers, limit))
+		fmt.Errorf("no answer from %s within %v; is the address right?", at, limit))
 	defer cancel()
 	found, err := adm.ListTopics(ctx, topics...)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = errors.Join(context.Cause(ctx), err)
 		}
-		return fmt.Errorf("list topics at %s: %w", c.brokers, err)
+		return fmt.Errorf("list topics at %s: %w", at, err)
 	}
 	for _, topic := range topics {
 		switch t, ok := found[topic]; {
 		case !ok || errors.Is(t.Err, kerr.UnknownTopicOrPartition):
 			return fmt.Errorf("topic %s does not exist at %s; create it, or start pawl run, which "+
-				"creates all but the main input", topic, c.brokers)
+				"creates all but the main input", topic, at)
 		case t.Err != nil:
 			return fmt.Errorf("look up topic %s: %w", topic, t.Err)
 		}

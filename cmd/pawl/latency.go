@@ -14,7 +14,6 @@ import (
 
 const (
 	latencyRate  = 5000
-	latencyCount = 10 * latencyRate
 	latencyLimit = 60 * time.Second
 )
 
@@ -32,6 +31,7 @@ func (b *benchRun) latency(ctx context.Context) error {
 			"an output for each record")
 		return nil
 	}
+	count := int(latencyRate * b.options.latencyFor.Seconds())
 	prefix := b.settings.Text("topic.prefix")
 	ends, err := b.adm.ListCommittedOffsets(ctx, prefix+b.pipeline.outcomes)
 	if err != nil {
@@ -56,9 +56,9 @@ func (b *benchRun) latency(ctx context.Context) error {
 		fmt.Errorf("not all results of the latency phase came within %v", latencyLimit))
 	defer stop()
 	seen := make(chan map[origin]time.Time, 1)
-	go func() { seen <- readResults(reading, consumer, latencyCount) }()
+	go func() { seen <- readResults(reading, consumer, count) }()
 	err = b.cluster.feed(reading, b.pipeline, b.settings, feed{rate: latencyRate,
-		count: latencyCount, seed: b.options.seed + 1, users: b.options.users,
+		count: int64(count), seed: b.options.seed + 1, users: b.options.users,
 		skew: b.options.skew, told: func(int64) {},
 		options: []kgo.Opt{kgo.WithHooks(sent), kgo.ProducerLinger(0)}})
 	if err != nil {
@@ -66,7 +66,7 @@ func (b *benchRun) latency(ctx context.Context) error {
 	}
 	results := <-seen
 	if err = errors.Join(err, context.Cause(reading)); err != nil {
-		return fmt.Errorf("measure latency, %d of %d results seen: %w", len(results), latencyCount,
+		return fmt.Errorf("measure latency, %d of %d results seen: %w", len(results), count,
 			err)
 	}
 	b.result.Latency = sent.against(results)

@@ -40,7 +40,8 @@ func logListener(log *slog.Logger) processor.Listener {
 			if i.State == processor.TaskFailed || i.State == processor.TaskRefused {
 				level = slog.LevelError
 			}
-			log.Log(context.Background(), level, "task", withReason(i.Reason, "task", i.Task, "state", i.State)...)
+			log.Log(context.Background(), level, "task",
+				withReason(i.Reason, "task", i.Task, "state", i.State)...)
 		},
 		Restore: func(i processor.RestoreInfo) { logRestore(log, i) },
 		EpochCommitted: func(e processor.EpochInfo) {
@@ -56,9 +57,9 @@ func logListener(log *slog.Logger) processor.Listener {
 			if say, missed := dead.allow(d.Exception); say {
 				level, suppressed = slog.LevelWarn, missed
 			}
-			log.Log(context.Background(), level, "dead letter", "exception", d.Exception, "message", d.Message,
-				"task", d.Task, "topic", d.Topic, "partition", d.Partition, "offset", d.Offset,
-				"unlogged", suppressed)
+			log.Log(context.Background(), level, "dead letter", "exception", d.Exception,
+				"message", d.Message, "task", d.Task, "topic", d.Topic, "partition", d.Partition,
+				"offset", d.Offset, "unlogged", suppressed)
 		},
 		Waiting: func(w processor.WaitInfo) {
 			log.Warn("waiting", "for", w.What, "task", w.Task, "since", w.For)

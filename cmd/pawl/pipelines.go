@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"pawl/internal/loadgen"
@@ -21,6 +22,7 @@ type pipeline struct {
 	tables   []string // input topics that the service creates
 	outcomes string   // topic with one record for each input record
 	alerts   string   // topic whose newest records the demo shows
+	shown    []string // their fields
 }
 
 func pipelines() []pipeline {
@@ -32,13 +34,14 @@ func pipelines() []pipeline {
 		},
 		build: func(s *settings.Settings) *processor.Pipeline { return fraud.New(s.Fraud()) },
 		spec: func(s *settings.Settings) verify.Spec {
-			return prefixed(fraud.Spec(s.Fraud()), s.Text("topic.prefix"))
+			return fraud.Spec(s.Fraud()).WithPrefix(s.Text("topic.prefix"))
 		},
 		load:     fraudLoad,
 		inputs:   []string{fraud.Transactions},
 		tables:   []string{fraud.LimitsTopic},
 		outcomes: fraud.Decisions,
 		alerts:   fraud.Alerts,
+		shown:    []string{"user_id", "reason", "count", "total_cents", "merchant"},
 	}}
 }
 
@@ -68,6 +71,9 @@ func knownPipelines() string {
 	}
 	return "use " + strings.Join(names, ", ")
 }
+
+// topics are all the topics that the pipeline reads.
+func (p pipeline) topics() []string { return slices.Concat(p.inputs, p.tables) }
 
 // withPrefix puts topic.prefix before names.
 func withPrefix(prefix string, names ...string) []string {

@@ -34,10 +34,12 @@ record affects outputs and state once, and a restart resumes in seconds.
 
 Start with the demo: it needs nothing else, crashes its instances without
 warning, and proves at the end that nothing was lost or repeated.`,
-		Example:       "  pawl demo --duration 30s --crash-every 5s\n  pawl run fraud --config fraud.yaml",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.ArbitraryArgs,
+		Example: `  pawl demo --duration 30s --crash-every 5s
+  pawl run fraud --config fraud.yaml`,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()

@@ -69,7 +69,7 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 		return err
 	}
 	t := &act{pipeline: p, settings: s, group: override["application.id"],
-		inputs: withPrefix(override["topic.prefix"], append(p.inputs, p.tables...)...),
+		inputs: withPrefix(override["topic.prefix"], p.topics()...),
 		adm:    kadm.NewClient(cl)}
 	st.acts = append(st.acts, t)
 	streams := t.inputs[:len(p.inputs)]
@@ -87,7 +87,8 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 		return err
 	}
 	t.crasher = &crasher{fleet: t.fleet, adm: t.adm, group: t.group, topics: t.inputs,
-		every: st.options.crashEvery, turn: int(st.options.seed % uint64(st.options.instances)), event: st.view.event}
+		every: st.options.crashEvery, turn: int(st.options.seed % uint64(st.options.instances)),
+		event: st.view.event}
 	return t.running(ctx, streams, st.options.partitions)
 }
 
@@ -188,57 +189,14 @@ func (st *stage) start(t *act, loading, watching context.Context, load, watch *s
 		case <-loading.Done():
 		}
 	})
-	tail, err := st.cluster.tailAlerts(t.settings.Text("topic.prefix") + t.pipeline.alerts)
+	tail, err := st.cluster.tailAlerts(t.settings.Text("topic.prefix")+t.pipeline.alerts,
+		t.pipeline.shown)
 	if err != nil {
 		st.view.event(fmt.Sprintf("alerts are not shown: %v", err))
 		return
 	}
 	t.alerts = tail
 	watch.Go(func() { tail.run(watching) })
-}
-
-// watch redraws the view until ctx ends.
-func (st *stage) watch(ctx context.Context) {
-	ticker := time.NewTicker(redrawEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			st.view.show(st.snapshot(now))
-		}
-	}
-}
-
-// snapshot gathers what the view shows.
-func (st *stage) snapshot(now time.Time) snapshot {
-	s := snapshot{sample: sample{at: now}}
-	for _, t := range st.acts {
-		s.sent += t.sent.Load()
-		crashes, recoveries := t.crasher.result()
-		s.crashes += crashes
-		s.recoveries = append(s.recoveries, recoveries...)
-		if t.alerts != nil {
-			s.alerts = append(s.alerts, t.alerts.newest()...)
-		}
-		for _, m := range t.fleet.members {
-			last, totals := m.known()
-			s.totals = s.totals.Plus(totals)
-			line := memberLine{name: m.name, state: "starting", pid: m.process().PID()}
-			if last != nil {
-				line.state = last.State
-				for _, task := range last.Tasks {
-					line.tasks = append(line.tasks, task.Task+":"+task.State)
-					for _, in := range task.Inputs {
-						s.lag += max(in.End-in.Offset, 0)
-					}
-				}
-			}
-			s.members = append(s.members, line)
-		}
-	}
-	return s
 }
 
 // settle waits until all input is processed and stops the instances tidily.

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"pawl/internal/settings"
+	"pawl/processor"
 	"pawl/schemas"
 )
 
@@ -43,7 +44,6 @@ func exitCode(err error, stderr io.Writer) int {
 	}
 	var faults settings.Faults
 	var wrong *usageError
-	var clash *schemas.IncompatibleError
 	switch {
 	case errors.As(err, &faults):
 		fmt.Fprintln(stderr, faults.Error()) // one per line, nothing around them
@@ -51,10 +51,18 @@ func exitCode(err error, stderr io.Writer) int {
 	case errors.As(err, &wrong):
 		fmt.Fprintf(stderr, "pawl: %s\n", wrong.text)
 		return exitRefused
-	case errors.As(err, &clash):
+	case schemaRefused(err):
 		fmt.Fprintln(stderr, err)
 		return exitRefused
 	}
 	fmt.Fprintf(stderr, "pawl: %v\n", err)
 	return exitFailed
+}
+
+// schemaRefused tells whether the registry has a schema that clashes with ours or, where nothing
+// may be registered, has none. Both need a person, not a retry.
+func schemaRefused(err error) bool {
+	var start *processor.StartError
+	var clash *schemas.IncompatibleError
+	return errors.As(err, &start) && (errors.As(err, &clash) || errors.Is(err, schemas.ErrNotFound))
 }

@@ -38,6 +38,11 @@ func (st *stage) judge(ctx context.Context) error {
 		}
 		reports[t.pipeline.name] = report
 	}
+	return st.conclude(reports)
+}
+
+// conclude prints and writes the verdict; anything but a match is an error.
+func (st *stage) conclude(reports map[string]*verify.Report) error {
 	final := st.demoReport(reports)
 	fmt.Fprintln(st.app.stdout)
 	if err := printVerdict(st.app.stdout, reports); err != nil {

@@ -77,7 +77,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		for _, in := range t.Inputs {
 			partition := strconv.Itoa(int(in.Partition))
-			gauge(c.lag, float64(max(in.End-in.Offset, 0)), in.Topic, partition)
+			gauge(c.lag, float64(max(in.End-max(in.Offset, 0), 0)), in.Topic, partition)
 			gauge(c.lsoLag, float64(max(in.End-in.LSO, 0)), in.Topic, partition)
 			gauge(c.offset, float64(in.Offset), in.Topic, partition)
 		}

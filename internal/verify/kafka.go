@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -67,6 +68,9 @@ func (k *Kafka) Committed(ctx context.Context, topic string) ([]int64, error) {
 	offsets, err := k.admin.FetchOffsetsForTopics(ctx, k.group, topic)
 	if err == nil {
 		err = offsets.Error()
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		err = nil // nothing was ever committed
 	}
 	if err != nil {
 		return nil, fmt.Errorf("committed offsets of group %s: %w", k.group, err)

@@ -3,6 +3,8 @@ package fraud_test
 import (
 	"context"
 	"errors"
+	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,8 @@ import (
 	"pawl/pipelines/fraud"
 	"pawl/processor"
 	"pawl/schemas"
+	"pawl/schemas/record"
+	"pawl/statestore"
 )
 
 // rig is a broker and a registry in the process, with the pipeline's input topics.
@@ -49,7 +53,7 @@ func (r *rig) produce(t *testing.T, load fraud.LoadConfig, count int64) {
 }
 
 // drain runs one instance until all input is committed.
-func (r *rig) drain(t *testing.T, dir string) *verify.Report {
+func (r *rig) drain(t *testing.T, dir string, spec verify.Spec) *verify.Report {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -69,7 +73,7 @@ func (r *rig) drain(t *testing.T, dir string) *verify.Report {
 		t.Fatal(err)
 	}
 	defer kafka.Close()
-	report, err := verify.Check(ctx, verify.Options{Spec: fraud.Spec(r.cfg), ApplicationID: "rig",
+	report, err := verify.Check(ctx, verify.Options{Spec: spec, ApplicationID: "rig",
 		Source: kafka, Registry: r.registry})
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +130,7 @@ func TestPipelineMatchesOracle(t *testing.T) {
 			l.load.Seed = 5
 			l.load.Start = time.Now().Add(-time.Hour)
 			r.produce(t, l.load, count)
-			report := r.drain(t, t.TempDir())
+			report := r.drain(t, t.TempDir(), fraud.Spec(l.cfg))
 			if report.Oracle != "match" {
 				t.Errorf("%+v", report)
 			}
@@ -136,4 +140,108 @@ func TestPipelineMatchesOracle(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStateHoldsOnlyTheLiving counts what is really in the changelog once users have gone idle:
+// one entry and one timer for each user with a transaction that can still matter.
+func TestStateHoldsOnlyTheLiving(t *testing.T) {
+	cfg := fraud.Config{Span: 2 * time.Second, Grace: 500 * time.Millisecond}
+	r := newRig(t, cfg, 1)
+	r.produce(t, fraud.LoadConfig{Seed: 3, Users: 20_000, Rate: 500,
+		Start: time.Now().Add(-time.Hour)}, 20_000)
+	spec := fraud.Spec(cfg)
+	canonical := spec.Canonical
+	spec.Canonical = func(ctx context.Context, state map[string][]byte, res *schemas.Resolver,
+		watermark int64,
+	) (map[string]any, error) {
+		out, err := canonical(ctx, state, res, watermark)
+		living := 0
+		for name := range out {
+			if strings.HasPrefix(name, fraud.VelocityTable+"/") {
+				living++
+			}
+		}
+		for _, table := range []string{fraud.VelocityTable, "timers-expiry"} {
+			n := 0
+			for key := range state {
+				if strings.HasPrefix(key, string(statestore.Key(nil).String(table))) {
+					n++
+				}
+			}
+			if n != living || n < 500 || n > 3_000 {
+				t.Errorf("table %s has %d keys, %d users are living", table, n, living)
+			}
+		}
+		return out, err
+	}
+	if report := r.drain(t, t.TempDir(), spec); report.Oracle != "match" {
+		t.Errorf("%+v", report)
+	}
+}
+
+// TestLateLimits gives limits with old timestamps to instances that have gone past them. The order
+// in which they were taken is no longer that of the timestamps; the oracle follows the ticks.
+func TestLateLimits(t *testing.T) {
+	r := newRig(t, fraud.Config{}, 2)
+	dir := t.TempDir()
+	start := time.Now().Add(-2 * time.Hour)
+	for phase, load := range []fraud.LoadConfig{
+		{Start: start.Add(time.Hour), LimitsEvery: -1},
+		{Start: start, LimitsEvery: 2}, // its transactions are late, its limits too
+		{Start: start.Add(time.Hour + time.Second), LimitsEvery: 3},
+	} {
+		load.Seed, load.Users, load.Rate = uint64(phase), 50, 1_000
+		r.produce(t, load, 2_000)
+		report := r.drain(t, dir, fraud.Spec(r.cfg))
+		if report.Oracle != "match" {
+			t.Fatalf("phase %d: %+v", phase, report)
+		}
+		if n := r.deviations(t); (n > 0) != (phase > 0) {
+			t.Errorf("phase %d: %d records are logged as taken out of order", phase, n)
+		}
+	}
+}
+
+// deviations counts the records logged as taken out of order.
+func (r *rig) deviations(t *testing.T) (n int) {
+	t.Helper()
+	ctx := context.Background()
+	kafka, err := verify.NewKafka("rig", r.opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kafka.Close()
+	bounds, err := kafka.Bounds(ctx, "rig-ticks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolver := schemas.NewResolver(r.registry)
+	for p, b := range bounds {
+		log, err := kafka.Open(ctx, "rig-ticks", int32(p), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec := schemas.NewDecoder(record.TickType(), resolver)
+		for rec, err := log.Next(ctx); err != io.EOF; rec, err = log.Next(ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			id, _, err := schemas.ParseHeader(rec.Value)
+			if err == nil {
+				err = resolver.Fetch(ctx, id)
+			}
+			var tick record.Tick
+			if err == nil {
+				err = dec.Decode(rec.Value, &tick)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tick.Kind == record.TickDeviation {
+				n++
+			}
+		}
+		log.Close()
+	}
+	return n
 }

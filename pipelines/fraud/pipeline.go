@@ -144,13 +144,12 @@ func (j *judge) expire(ctx *processor.Context) error {
 	v := j.open(ctx, ctx.Key())
 	defer j.close(v)
 	v.root = root
-	horizon := j.horizon(ctx)
-	if !v.expire(horizon, timerDrops) {
+	if !v.expire(j.horizon(ctx), timerDrops) {
 		j.velocity.Set(ctx, v.root)
 		j.expiry.Set(ctx, ctx.Time().Add(time.Second)) // to go on where the budget ended
 		return nil
 	}
-	v.flatten(horizon)
+	v.flatten()
 	if len(v.root.Slots) == 0 {
 		j.velocity.Delete(ctx)
 		return nil
@@ -163,7 +162,8 @@ func (j *judge) expire(ctx *processor.Context) error {
 // open readies a visit for one user.
 func (j *judge) open(ctx *processor.Context, user string) *visit {
 	v := j.scratch.Get().(*visit)
-	v.at = tableNodes{ctx: ctx, table: j.nodes, user: user, key: v.at.key}
+	key := v.at.key[:0].String(user)
+	v.at = tableNodes{ctx: ctx, table: j.nodes, key: key, user: len(key)}
 	v.tree.forget()
 	return v
 }
@@ -190,12 +190,12 @@ func newVisit() *visit {
 type tableNodes struct {
 	ctx   *processor.Context
 	table *processor.Table[schema.VelocityNode]
-	user  string
 	key   statestore.Key
+	user  int // how much of key is the user
 }
 
 func (n *tableNodes) keyOf(level int32, bucket int64) statestore.Key {
-	n.key = n.key[:0].String(n.user).Int(int64(level)).Int(bucket)
+	n.key = n.key[:n.user].Int(int64(level)).Int(bucket)
 	return n.key
 }
 

@@ -1,6 +1,10 @@
 package fraud
 
-import schema "pawl/schemas/fraud"
+import (
+	"math"
+
+	schema "pawl/schemas/fraud"
+)
 
 // nodes is where the nodes of one user's tree are kept. Slots handed out may be changed in place
 // when a set of the same node follows.
@@ -15,39 +19,44 @@ type nodes interface {
 type tree struct {
 	nodes nodes
 	// path keeps the node last written on each level, and side the one last read besides: the
-	// right end of a record's range lies on the path that adding the record has just taken.
-	path, side [maxLevel]place
+	// right end of a record's range lies on the path that adding the record has just taken. A bit
+	// of onPath and onSide for each level says whether there is one.
+	path, side     [maxLevel]place
+	onPath, onSide uint16
 }
 
 // place is one node as last read or written.
 type place struct {
-	known  bool
 	bucket int64
 	slots  []schema.Slot
 }
 
 // forget drops what is known of one user's nodes.
-func (t *tree) forget() { t.path, t.side = [maxLevel]place{}, [maxLevel]place{} }
+func (t *tree) forget() { t.onPath, t.onSide = 0, 0 }
 
 func (t *tree) get(level int32, bucket int64) []schema.Slot {
-	if p := &t.path[level]; p.known && p.bucket == bucket {
-		return p.slots
+	bit := uint16(1) << level
+	if t.onPath&bit != 0 && t.path[level].bucket == bucket {
+		return t.path[level].slots
 	}
 	p := &t.side[level]
-	if !p.known || p.bucket != bucket {
-		*p = place{known: true, bucket: bucket, slots: t.nodes.get(level, bucket)}
+	if t.onSide&bit == 0 || p.bucket != bucket {
+		p.bucket, p.slots = bucket, t.nodes.get(level, bucket)
+		t.onSide |= bit
 	}
 	return p.slots
 }
 
 func (t *tree) set(level int32, bucket int64, slots []schema.Slot) {
-	t.side[level].known = false
-	t.path[level] = place{known: true, bucket: bucket, slots: slots}
+	t.onSide &^= 1 << level
+	t.onPath |= 1 << level
+	t.path[level] = place{bucket: bucket, slots: slots}
 	t.nodes.set(level, bucket, slots)
 }
 
 func (t *tree) delete(level int32, bucket int64) {
-	t.side[level].known, t.path[level].known = false, false
+	t.onSide &^= 1 << level
+	t.onPath &^= 1 << level
 	t.nodes.delete(level, bucket)
 }
 
@@ -65,20 +74,39 @@ func (t *tree) add(level int32, at, cents int64) {
 // as they are; at most the first and the last one lie partly inside and are looked into.
 func (t *tree) sum(sum total, level int32, base int64, slots []schema.Slot, from, to int64) total {
 	s := shift(level)
-	first, last := from>>s-base, to>>s-base
 	mask := int64(1)<<s - 1
-	cutFirst, cutLast := from&mask != 0, to&mask != mask
-	end := after(slots, last)
-	for i := after(slots[:end], first-1); i < end; i++ {
-		index := slots[i].Index
-		if index == first && cutFirst || index == last && cutLast {
-			bucket := base + index
-			sum = t.sum(sum, level-1, bucket<<fanBits, t.get(level-1, bucket), from, to)
-			continue
-		}
-		sum = sum.plus(&slots[i])
+	first, last := from>>s-base, to>>s-base
+	i, end := after(slots, first-1), after(slots, last)
+	if i < end && slots[i].Index == first && from&mask != 0 {
+		sum = t.part(sum, level, base, &slots[i], from, to)
+		i++
 	}
-	return sum
+	if i < end && slots[end-1].Index == last && to&mask != mask {
+		end--
+		sum = t.part(sum, level, base, &slots[end], from, to)
+	}
+	return sum.plus(slots[i:end])
+}
+
+// part adds what lies between from and to in one slot. When more of the slot lies inside than
+// outside, as at the end of a record that came in order, it takes the rest off the slot.
+func (t *tree) part(sum total, level int32, base int64, slot *schema.Slot, from, to int64) total {
+	s := shift(level)
+	bucket := base + slot.Index
+	first, last := bucket<<s, bucket<<s|(1<<s-1) // ms
+	level, base = level-1, bucket<<fanBits
+	below := t.get(level, bucket)
+	// A sum that is at the largest int64 is one from which nothing can be taken off.
+	if slot.TotalCents < math.MaxInt64 {
+		s = shift(level)
+		if from <= first && 2*after(below, to>>s-base) > len(below) {
+			return sum.plusRest(slot, t.sum(total{}, level, base, below, to+1, last))
+		}
+		if to >= last && 2*after(below, from>>s-base) < len(below) {
+			return sum.plusRest(slot, t.sum(total{}, level, base, below, first, from-1))
+		}
+	}
+	return t.sum(sum, level, base, below, from, to)
 }
 
 // drop deletes the node and all below it while budget lasts, oldest first, and reports whether

@@ -2,6 +2,7 @@ package fraud
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 
 	schema "pawl/schemas/fraud"
@@ -28,8 +29,25 @@ const (
 // total is how many transactions there are and what they sum up to.
 type total struct{ count, cents int64 }
 
-func (a total) plus(s *schema.Slot) total {
-	return total{count: a.count + s.Count, cents: addCents(a.cents, s.TotalCents)}
+// plus adds the slots. The sum of cents is carried in 128 bits.
+func (a total) plus(slots []schema.Slot) total {
+	count, high, low := a.count, uint64(0), uint64(a.cents)
+	for i := range slots {
+		count += slots[i].Count
+		var carry uint64
+		low, carry = bits.Add64(low, uint64(slots[i].TotalCents), 0)
+		high += carry
+	}
+	if high > 0 || low > math.MaxInt64 {
+		low = math.MaxInt64
+	}
+	return total{count: count, cents: int64(low)}
+}
+
+// plusRest adds the slot without a part of it.
+func (a total) plusRest(slot *schema.Slot, part total) total {
+	return total{count: a.count + slot.Count - part.count,
+		cents: addCents(a.cents, slot.TotalCents-part.cents)}
 }
 
 // addCents adds two amounts ≥ 0 and stays at the largest int64 rather than wrap: such a sum is
@@ -75,13 +93,12 @@ func (w *window) raise() {
 	for i := 0; i < len(r.Slots); {
 		bucket := (r.Base + r.Slots[i].Index) >> fanBits
 		var node []schema.Slot
-		var sum total
 		for ; i < len(r.Slots) && (r.Base+r.Slots[i].Index)>>fanBits == bucket; i++ {
 			s := r.Slots[i]
 			s.Index = (r.Base + s.Index) & (1<<fanBits - 1)
 			node = addSlot(node, s)
-			sum = sum.plus(&s)
 		}
+		sum := total{}.plus(node)
 		w.tree.set(r.Level, bucket, node)
 		raised = append(raised,
 			schema.Slot{Index: bucket - first, Count: sum.count, TotalCents: sum.cents})
@@ -120,28 +137,23 @@ func (w *window) expire(horizon int64, budget int) bool {
 	return done
 }
 
-// flatten turns a tree of few transactions back into one entry. Nothing at or below horizon may
-// stand in a slot of its own any more.
-func (w *window) flatten(horizon int64) {
+// flatten turns a tree of few transactions back into one entry. What is expired may be among them:
+// the next record drops it.
+func (w *window) flatten() {
 	r := &w.root
-	var all total
-	for i := range r.Slots {
-		all = all.plus(&r.Slots[i])
-	}
-	if r.Level == 0 || all.count > flatAgain {
+	if r.Level == 0 || (total{}).plus(r.Slots).count > flatAgain {
 		return
 	}
 	var flat []schema.Slot
 	for i := range r.Slots {
 		flat = w.tree.take(flat, r.Level-1, r.Base+r.Slots[i].Index)
 	}
-	flat = flat[after(flat, horizon):]
 	r.Level, r.Base, r.Slots = 0, 0, flat
 	if len(flat) > 0 {
 		r.Base = flat[0].Index
-		for i := range flat {
-			flat[i].Index -= r.Base
-		}
+	}
+	for i := range flat {
+		flat[i].Index -= r.Base
 	}
 }
 
@@ -156,23 +168,28 @@ func (w *window) last() int64 {
 // shift is the logarithm of the milliseconds in a slot of level.
 func shift(level int32) uint { return uint(level) * fanBits }
 
-// after returns where in slots, which are ordered, the ones above index begin. It looks from the
-// end, where nearly all records belong.
+// after returns where in slots, which are ordered, the ones above index begin.
 func after(slots []schema.Slot, index int64) int {
 	n := len(slots)
-	for probes := 0; n > 0 && slots[n-1].Index > index; probes++ {
-		if probes == 8 {
-			i, _ := slices.BinarySearchFunc(slots[:n], index+1, func(s schema.Slot, x int64) int {
-				if s.Index < x {
-					return -1
-				}
-				return 1
-			})
-			return i
-		}
-		n--
+	if n == 0 || slots[n-1].Index <= index {
+		return n // where nearly all records belong
 	}
-	return n
+	low, high := 0, n-1 // slots[high] is above index, those before low are not
+	// Where no index is missing and none is there twice, it tells its place.
+	if at := index - slots[0].Index; at >= 0 && at < int64(high) && slots[at].Index == index {
+		low = int(at) + 1
+		if slots[low].Index > index {
+			return low
+		}
+	}
+	for low < high {
+		if mid := (low + high) / 2; slots[mid].Index <= index {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
 }
 
 // addSlot adds s to the slot of its index, making it if there is none.

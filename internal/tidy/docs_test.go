@@ -1,0 +1,115 @@
+package tidy
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func document(t *testing.T, name string) *file {
+	t.Helper()
+	for _, f := range all(t) {
+		if f.path == name {
+			return f
+		}
+	}
+	t.Fatalf("%s is missing", name)
+	return nil
+}
+
+// TestPackageMapMatchesTree: each package is a row of the map in ARCHITECTURE.md, and each row is a
+// package.
+func TestPackageMapMatchesTree(t *testing.T) {
+	f := document(t, "ARCHITECTURE.md")
+	row := regexp.MustCompile("^\\| `([a-z/]+)/` \\|")
+	mapped := make(map[string]int)
+	for i, line := range f.lines {
+		if m := row.FindStringSubmatch(line); m != nil {
+			mapped[m[1]] = i + 1
+		}
+	}
+	dirs := packages(t)
+	for dir, files := range dirs {
+		if _, ok := mapped[dir]; !ok {
+			broken(t, "map", files[0], 1, "package %s is missing in the map of ARCHITECTURE.md", dir)
+		}
+	}
+	for dir, line := range mapped {
+		if dirs[dir] == nil {
+			broken(t, "map", f, line, "there is no package %s", dir)
+		}
+	}
+}
+
+// TestNamedFilesExist: a Go file that a document names in backquotes with its folder is there.
+func TestNamedFilesExist(t *testing.T) {
+	named := regexp.MustCompile("`([a-z]+(?:/[a-z_]+)*/[a-z_]+\\.go)`")
+	for _, f := range all(t) {
+		if !strings.HasSuffix(f.path, ".md") || f.path == "CHANGELOG.md" {
+			continue
+		}
+		for i, line := range f.lines {
+			for _, m := range named.FindAllStringSubmatch(line, -1) {
+				if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(m[1]))); err != nil {
+					broken(t, "named", f, i+1, "there is no %s", m[1])
+				}
+			}
+		}
+	}
+}
+
+// TestLinksLead: a relative link leads to a file.
+func TestLinksLead(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
+	for _, f := range all(t) {
+		if !strings.HasSuffix(f.path, ".md") {
+			continue
+		}
+		for i, line := range f.lines {
+			for _, m := range link.FindAllStringSubmatch(line, -1) {
+				if strings.Contains(m[1], "://") {
+					continue
+				}
+				to := path.Join(path.Dir(f.path), m[1])
+				if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(to))); err != nil {
+					broken(t, "link", f, i+1, "the link to %s leads nowhere", m[1])
+				}
+			}
+		}
+	}
+}
+
+// TestReadmeIsShort: it is an entrance.
+func TestReadmeIsShort(t *testing.T) {
+	if f := document(t, "README.md"); len(f.lines) > 200 {
+		broken(t, "readme", f, 201, "%d lines; at most 200", len(f.lines))
+	}
+}
+
+// TestReadmeCodeIsTested: every line of the README's Go code stands in processor's example, in the
+// same order, so that it compiles and runs.
+func TestReadmeCodeIsTested(t *testing.T) {
+	readme, example := document(t, "README.md"), document(t, "processor/example_test.go")
+	code, at := false, 0
+	for i, line := range readme.lines {
+		switch {
+		case strings.HasPrefix(line, "```"):
+			code = line == "```go"
+		case code && strings.TrimSpace(line) != "":
+			n := slices.Index(example.lines[at:], line)
+			if n < 0 {
+				broken(t, "example", readme, i+1, "not in %s, or in another order: %s", example.path,
+					line)
+				return
+			}
+			at += n + 1
+		}
+	}
+	if at == 0 {
+		t.Errorf("README.md shows no Go code of %s", example.path)
+	}
+}

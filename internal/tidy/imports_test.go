@@ -1,0 +1,149 @@
+package tidy
+
+import (
+	"go/ast"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "pawl/"
+
+// mayImport says which of our packages a package's code (its tests are free) may import. Reading
+// down the table follows a record backwards: whatever stands above knows nothing of what is below.
+var mayImport = map[string][]string{
+	"schemas/internal/plan": {},
+	"schemas":               {"schemas/internal/plan"},
+	"schemas/record":        {"schemas"},
+	"schemas/fraud":         {"schemas"},
+	"statestore":            {},
+	"processor":             {"schemas", "schemas/record", "statestore"},
+
+	"internal/faultnet": {},
+	"internal/embedded": {"schemas"},
+	"internal/loadgen":  {"schemas"},
+	"internal/verify":   {"schemas", "schemas/record", "statestore"},
+	"internal/metrics":  {"processor"},
+	"pipelines/fraud": {"processor", "schemas", "schemas/fraud", "statestore",
+		"internal/loadgen", "internal/verify"}, // the generator and the oracle stand beside it
+	"internal/settings": {"processor", "pipelines/fraud", "schemas"},
+	"internal/tidy":     {},
+
+	"integration/harness/process": {},
+	"integration/harness/servers": {"integration/harness/process"},
+	"integration/harness":         {"integration/harness/process", "integration/harness/servers"},
+	"integration":                 {},
+
+	"cmd/pawl": {"integration/harness/process", "internal/embedded", "internal/loadgen",
+		"internal/metrics", "internal/settings", "internal/verify", "pipelines/fraud", "processor",
+		"schemas"},
+}
+
+// TestImportsPointUp: a package imports what the table allows.
+func TestImportsPointUp(t *testing.T) {
+	for dir, files := range packages(t) {
+		allowed, ok := mayImport[dir]
+		if !ok {
+			broken(t, "import", files[0], 1, "package %s is not in mayImport of this test; say there "+
+				"what it may import", dir)
+			continue
+		}
+		for _, f := range files {
+			if f.isTest() {
+				continue
+			}
+			for _, spec := range f.syntax.Imports {
+				p := imported(spec)
+				if own, ok := strings.CutPrefix(p, module); ok && !slices.Contains(allowed, own) {
+					broken(t, "import", f, f.line(spec.Pos()), "%s may not import %s", dir, own)
+				}
+			}
+		}
+	}
+	for dir := range mayImport {
+		if _, ok := packages(t)[dir]; !ok {
+			t.Errorf("mayImport names %s, which does not exist", dir)
+		}
+	}
+}
+
+func imported(spec *ast.ImportSpec) string {
+	p, err := strconv.Unquote(spec.Path.Value)
+	if err != nil {
+		return spec.Path.Value // unreachable: the parser took it
+	}
+	return p
+}
+
+// soleImporters are the files that alone may know a dependency, by the dependency's path.
+var soleImporters = map[string][]string{
+	"github.com/cockroachdb/pebble": {"statestore/pebble.go"},
+	"github.com/riferrei/srclient":  {"schemas/client.go"},
+}
+
+// TestDependenciesAreContained: what may be replaced one day is known in one place.
+func TestDependenciesAreContained(t *testing.T) {
+	for _, f := range all(t) {
+		if !f.isGo() || f.isTest() {
+			continue
+		}
+		for _, spec := range f.syntax.Imports {
+			for dependency, files := range soleImporters {
+				if strings.HasPrefix(imported(spec), dependency) && !slices.Contains(files, f.path) {
+					broken(t, "contained", f, f.line(spec.Pos()), "only %s may import %s",
+						strings.Join(files, ", "), dependency)
+				}
+			}
+		}
+	}
+}
+
+// pure says whether a file sees records, state and event time only.
+func pure(f *file) bool {
+	switch dir, name := path.Split(f.path); {
+	case f.isTest():
+		return false
+	case dir == "processor/":
+		return slices.Contains([]string{"core.go", "source.go", "table.go", "timer.go", "output.go",
+			"effects.go", "merge.go", "context.go"}, name)
+	case strings.HasPrefix(dir, "pipelines/"):
+		return name != "generator.go" && name != "poison.go"
+	}
+	return false
+}
+
+// TestPureCoreHasNoClock: the same records give the same outputs, or replay proves nothing.
+func TestPureCoreHasNoClock(t *testing.T) {
+	clock := []string{"Now", "Since", "Until", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer",
+		"Sleep"}
+	seen := 0
+	for _, f := range all(t) {
+		if !f.isGo() || !pure(f) {
+			continue
+		}
+		seen++
+		for _, spec := range f.syntax.Imports {
+			if p := imported(spec); strings.HasSuffix(p, "/rand") || strings.HasPrefix(p, "math/rand") {
+				broken(t, "pure", f, f.line(spec.Pos()), "imports %s: chance reaches an output", p)
+			}
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				broken(t, "pure", f, f.line(n.Pos()), "starts a goroutine: order reaches an output")
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" &&
+					slices.Contains(clock, n.Sel.Name) {
+					broken(t, "pure", f, f.line(n.Pos()), "time.%s: the clock reaches an output",
+						n.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+	if seen < 12 {
+		t.Errorf("only %d files are held to be pure; mend func pure of this test", seen)
+	}
+}
