@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +39,9 @@ type slot struct {
 
 // assigned opens tasks for newly owned partitions.
 func (in *Instance) assigned(parts []int32) {
+	if in.stopping {
+		return
+	}
 	for _, p := range parts {
 		if in.slots[p] == nil {
 			in.slots[p] = &slot{}
@@ -57,7 +62,10 @@ func (in *Instance) open(p int32) {
 	s.busy, s.disk, s.after = false, nil, nil
 	s.ctx, s.cancel = context.WithCancelCause(in.ctx)
 	t := &task{in: in, partition: p, name: name, orders: make(chan order, sharedOrders),
-		wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		used: make([]int64, len(in.bind.inputs))}
+	t.inbox.bytes = make([]int64, len(in.bind.inputs))
+	t.inbox.paused = make([]bool, len(in.bind.inputs))
 	s.task = t
 	in.taskState(p, TaskCreated, "", "")
 	s.work.Add(1)
@@ -108,6 +116,9 @@ func (in *Instance) claimed(t *task, offset int64) {
 
 // restore brings the store up to the claim, proves it, and builds the task's core.
 func (in *Instance) restore(s *slot, t *task, claim int64) error {
+	if err := in.proveChangelog(t.name, s.disk.Mark()); err != nil {
+		return err
+	}
 	if in.tooOld(s.disk.Mark()) {
 		in.notice("task %s: its store is older than half of the changelog's delete.retention.ms; "+
 			"it is rebuilt, or deleted keys could come back", t.name)
@@ -305,9 +316,10 @@ func (in *Instance) close(p int32, then func()) {
 	s.cancel(errClosed)
 	in.background(func() {
 		s.work.Wait()
+		err := s.closeStore(t)
 		in.post(func() {
-			err := in.closeStore(s, t)
-			s.task, s.disk, s.closing = nil, nil, false
+			s.task, s.closing, s.busy = nil, false, false
+			s.sealedOut = s.sealedOut || s.leaving
 			if err != nil {
 				in.die(err)
 			}
@@ -321,13 +333,15 @@ func (in *Instance) close(p int32, then func()) {
 
 var errClosed = errors.New("task closed")
 
-func (in *Instance) closeStore(s *slot, t *task) error {
+// closeStore flushes and closes the slot's store; the slot's goroutines have ended.
+func (s *slot) closeStore(t *task) error {
 	var err error
 	if t.store != nil {
 		err = t.store.Flush()
 	}
 	if s.disk != nil {
 		err = errors.Join(err, s.disk.Close())
+		s.disk = nil
 	}
 	return err
 }
@@ -363,7 +377,7 @@ type leave struct {
 
 // finishLeaves closes what has had its last epoch.
 func (in *Instance) finishLeaves() {
-	for _, l := range in.leaves {
+	for _, l := range slices.Clone(in.leaves) {
 		if l.closing || !in.ready(l) {
 			continue
 		}
@@ -402,6 +416,7 @@ func (in *Instance) left(l *leave) {
 	in.running.Store(int64(len(in.slots)))
 	in.setState()
 	l.done()
+	in.endIfNoneLeft()
 }
 
 // offsetSum is how far a task is, for telling whether it got past a failure.
@@ -490,5 +505,28 @@ func (in *Instance) client(role string, opts ...kgo.Opt) (*kgo.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the %s client: %w", role, err)
 	}
+	in.clients.Lock()
+	defer in.clients.Unlock()
+	if in.clients.m == nil {
+		in.clients.m = make(map[*kgo.Client]bool)
+	}
+	in.clients.m[cl] = true
 	return cl, nil
+}
+
+func (in *Instance) closeClient(cl *kgo.Client) {
+	in.clients.Lock()
+	delete(in.clients.m, cl)
+	in.clients.Unlock()
+	cl.CloseAllowingRebalance()
+}
+
+// closeClients closes every client that is open.
+func (in *Instance) closeClients() {
+	in.clients.Lock()
+	open := slices.Collect(maps.Keys(in.clients.m))
+	in.clients.Unlock()
+	for _, cl := range open {
+		in.closeClient(cl)
+	}
 }

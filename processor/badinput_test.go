@@ -81,11 +81,9 @@ func strictBed(t *testing.T, partitions int32) *bed {
 	if _, err := b.adm.DeleteTopics(t.Context(), "in"); err != nil {
 		t.Fatal(err)
 	}
-	b.topic("in", partitions, map[string]*string{"max.message.bytes": kgoString("12582912")})
+	b.topic("in", partitions, map[string]*string{"max.message.bytes": new("12582912")})
 	return b
 }
-
-func kgoString(s string) *string { return &s }
 
 func (b *bed) order(partition int32, o order) *kgo.Record {
 	b.t.Helper()

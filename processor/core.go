@@ -133,6 +133,16 @@ func (c *core) load(fresh record.Position) error {
 	return nil
 }
 
+// forget drops the verdicts on records that are committed by now.
+func (c *core) forget() {
+	for at := range c.poison {
+		if at.offset < c.position.Inputs[at.input].Offset {
+			delete(c.poison, at)
+		}
+	}
+	c.attempt = 1
+}
+
 // discard drops all that is not committed and goes back to the store's position.
 func (c *core) discard(fresh record.Position) error {
 	for _, t := range c.tables {
@@ -228,12 +238,19 @@ func (c *core) skip(input int, rec *kgo.Record) {
 	in.Offset = rec.Offset + 1
 }
 
+// What the parts of an open epoch cost in memory beside keys and values, in bytes.
+const (
+	recordCost = 64   // an input record: its timestamp, its share of the rest
+	copyCost   = 1024 // a dead letter or late record with its headers
+)
+
 // account moves the input's position past rec. Exactly one count of the ledger was raised for it.
 func (c *core) account(input int, rec *kgo.Record) {
 	in := &c.position.Inputs[input]
 	in.Gaps += rec.Offset - in.Offset
 	in.Offset = rec.Offset + 1
 	c.fx.Records++
+	c.uncommitted += recordCost
 	c.fx.times = append(c.fx.times, rec.Timestamp.UnixMilli())
 	c.position.Watermark = c.watermark
 }
@@ -267,6 +284,7 @@ func (c *core) seal(writer string) (*Effects, error) {
 
 // applied tells the tables that the store holds the sealed epoch, and trims their caches.
 func (c *core) applied(cacheLimit int64) {
+	c.forget()
 	for _, t := range c.tables {
 		t.applied()
 		t.evict(cacheLimit / int64(len(c.tables)))
@@ -325,7 +343,7 @@ func (c *core) copyTo(topic string, rec *kgo.Record) *kgo.Record {
 	r.Topic, r.Key, r.Value, r.Timestamp = topic, rec.Key, rec.Value, rec.Timestamp
 	size := int64(len(rec.Key) + len(rec.Value))
 	c.fx.Bytes += size
-	c.uncommitted += size
+	c.uncommitted += int64(recordSize(rec)) + copyCost
 	return r
 }
 

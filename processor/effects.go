@@ -29,9 +29,10 @@ type Effects struct {
 	dead     []DeadLetterInfo
 	times    []int64 // Kafka timestamps of the input records, ms
 	delta    TaskEpoch
-	claim    bool        // this share is a claim record only
-	last     *kgo.Record // the position or claim record as produced; its offset is known once acked
-	slab     slab
+	claim    bool               // this share is a claim record only
+	last     *kgo.Record        // the position or claim record as produced; its offset is known once acked
+	slab     slab               // keys, values and headers of Outputs
+	changes  slab               // keys and values of Changes, which live until they are on disk
 	records  []kgo.Record       // chunk that Outputs point into
 	headers  []kgo.RecordHeader // chunk that their Headers point into
 	owner    *task

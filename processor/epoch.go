@@ -246,7 +246,7 @@ func (in *Instance) decided(shares []*Effects, v verdict, began time.Time) {
 			}
 		})
 	}
-	if v.outcome == unknown || v.lost {
+	if v.outcome == unknown {
 		in.recover(v)
 		return
 	}
@@ -260,6 +260,9 @@ func (in *Instance) decided(shares []*Effects, v verdict, began time.Time) {
 			in.claims = append(in.claims, fx.owner)
 		case fx.claim:
 			in.claimed(fx.owner, fx.last.Offset)
+		case v.outcome == aborted && v.culprit == fx.owner:
+			s.busy = false
+			in.taskFault(fx.owner, offsetSum(fx.Position.Inputs), v.err)
 		case v.outcome == aborted:
 			fx.owner.send(fx.owner.reset(nil))
 		default:

@@ -97,8 +97,10 @@ func (f *fetcher) remove(partition int32) {
 	f.cl.RemoveConsumePartitions(f.of(partition))
 }
 
-// resume goes on fetching a partition that was paused because its task lagged behind.
-func (f *fetcher) resume(partition int32) { f.cl.ResumeFetchPartitions(f.of(partition)) }
+// resume goes on fetching an input that was paused because its task lagged behind.
+func (f *fetcher) resume(input int, partition int32) {
+	f.cl.ResumeFetchPartitions(map[string][]int32{f.in.bind.inputs[input].topic: {partition}})
+}
 
 func (f *fetcher) of(partition int32) map[string][]int32 {
 	m := make(map[string][]int32, len(f.in.bind.inputs))
@@ -143,8 +145,8 @@ func (f *fetcher) deliver(fetches kgo.Fetches) {
 		f.in.seen(p.Partition, part.input, p.HighWatermark, end)
 		full := part.task.deliver(part.gen, fetched{part.input, p.Records, end})
 		if full {
-			f.cl.PauseFetchPartitions(f.of(p.Partition))
-			part.task.paused()
+			f.cl.PauseFetchPartitions(map[string][]int32{p.Topic: {p.Partition}})
+			part.task.paused(part.input)
 		}
 	})
 }

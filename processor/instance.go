@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"pawl/statestore"
 )
@@ -42,6 +44,10 @@ type Instance struct {
 		sync.Mutex
 		fns []func()
 	}
+	clients struct { // all that are open
+		sync.Mutex
+		m map[*kgo.Client]bool
+	}
 	wake    chan struct{}
 	timer   *time.Timer
 	running atomic.Int64 // assigned tasks, for sharing out memory
@@ -58,7 +64,6 @@ type Instance struct {
 	holdUntil  time.Time // no epoch is sealed before, after an abort
 	retryDelay time.Duration
 
-	retiring atomic.Bool  // the member is being replaced: its last callbacks concern nobody
 	openedAt atomic.Int64 // when the transaction in flight began, ns; 0: none
 	statusMu sync.Mutex   // guards what follows
 	failure  error
@@ -182,7 +187,12 @@ func (in *Instance) stop() {
 	done := make(chan struct{})
 	in.revoked(parts, true, done)
 	in.background(func() {
+		limit := time.NewTimer(in.cfg.TransactionTimeout + in.cfg.SessionTimeout)
+		defer limit.Stop()
 		select {
+		case <-limit.C:
+			in.notice("the cluster does not answer: stopping without the last epoch, which the next " +
+				"start processes again")
 		case <-done:
 			leave, cancel := context.WithTimeout(in.ctx, in.cfg.SessionTimeout)
 			if err := in.leave(leave); err != nil {
@@ -199,28 +209,28 @@ func (in *Instance) stop() {
 // (errCrash) nothing is written any more.
 func (in *Instance) shutDown() {
 	crash := errors.Is(context.Cause(in.ctx), errCrash)
+	in.statusMu.Lock()
+	failure := in.failure
+	in.statusMu.Unlock()
 	for _, s := range in.slots {
 		if s.cancel != nil {
 			s.cancel(errClosed)
 		}
 	}
-	in.fetch.cl.CloseAllowingRebalance()
-	in.member.CloseAllowingRebalance()
-	in.prod.cl.Close()
-	in.admin.Close()
+	in.closeClients()
 	in.tasks.Wait()
+	in.closeClients() // those that were made meanwhile
 	var errs []error
 	for _, s := range in.slots {
 		s.work.Wait()
 		if s.task == nil {
 			continue
 		}
-		if s.task.store != nil && !crash && in.failure == nil {
-			errs = append(errs, s.task.store.Flush())
+		t := s.task
+		if crash || failure != nil {
+			t = &task{} // nothing more is written
 		}
-		if s.disk != nil {
-			errs = append(errs, s.disk.Close())
-		}
+		errs = append(errs, s.closeStore(t))
 	}
 	in.env.Close()
 	errs = append(errs, in.lock.Release())
@@ -277,26 +287,40 @@ func (in *Instance) recover(v verdict) {
 	next()
 }
 
-// renew replaces the producer, and the group member where the group gave it away.
+// renew replaces the producer. The group member stays: if the group has given it up, it learns so
+// and rejoins by itself.
 func (in *Instance) renew(v verdict) {
-	old, member := in.prod, in.member
-	rejoin := v.fenced || v.lost
+	if in.stopping {
+		in.recovering = false // the next start settles the transaction
+		in.poke()
+		return
+	}
+	old := in.prod
 	in.background(func() {
-		old.cl.Close()
-		if v.fenced {
-			// Whoever has our transactional id now must be given the time to be displaced or to
-			// displace us for good: two living producers would fence each other for ever.
-			pause(in.ctx, time.Second)
-		}
-		if rejoin {
-			in.retiring.Store(true)
-			member.CloseAllowingRebalance()
-			in.retiring.Store(false)
+		in.closeClient(old.cl)
+		if v.fenced && in.ask() {
+			return
 		}
 		if prod := in.newProducerID(); prod != nil {
-			in.post(func() { in.renewed(prod, rejoin) })
+			in.post(func() { in.renewed(prod) })
 		}
 	})
+}
+
+// ask finds out, after the producer was fenced, whether another process runs under our instance
+// id. If so, taking the transactional id back would go on for ever between the two.
+func (in *Instance) ask() (displaced bool) {
+	req := kmsg.NewPtrHeartbeatRequest()
+	in.group.mu.Lock()
+	req.Group, req.InstanceID = in.cfg.ApplicationID, &in.cfg.InstanceID
+	req.MemberID, req.Generation = in.group.who.id, in.group.who.generation
+	in.group.mu.Unlock()
+	resp, err := req.RequestWith(in.ctx, in.admin)
+	if err != nil || !errors.Is(kerr.ErrorForCode(resp.ErrorCode), kerr.FencedInstanceID) {
+		return false
+	}
+	in.displaced()
+	return true
 }
 
 // newProducerID makes a producer and initialises its id, for as long as that takes.
@@ -307,7 +331,7 @@ func (in *Instance) newProducerID() *producer {
 			if err = prod.init(in.ctx); err == nil {
 				return prod
 			}
-			prod.cl.Close()
+			in.closeClient(prod.cl)
 		}
 		in.waiting("", err.Error(), time.Since(began))
 		pause(in.ctx, time.Second)
@@ -315,26 +339,10 @@ func (in *Instance) newProducerID() *producer {
 	return nil
 }
 
-// renewed opens the tasks again; after a rejoin, those that the group assigns from now on.
-func (in *Instance) renewed(prod *producer, rejoin bool) {
+// renewed opens the tasks again.
+func (in *Instance) renewed(prod *producer) {
 	in.prod = prod
 	in.recovering = false
-	if in.stopping {
-		in.poke()
-		return
-	}
-	if rejoin {
-		for p := range in.slots {
-			in.taskState(p, TaskClosed, "", "")
-		}
-		clear(in.slots)
-		member, err := in.newMember()
-		if err != nil {
-			in.die(err)
-			return
-		}
-		in.member = member
-	}
 	for p, s := range in.slots {
 		if !s.leaving && s.err == nil {
 			in.open(p)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -57,21 +58,23 @@ func (g *group) partitions() []int32 {
 	return out
 }
 
-func (in *Instance) membership() membership {
-	in.group.mu.Lock()
-	defer in.group.mu.Unlock()
-	return in.group.who
-}
+// errNotOwned says that the group has given a task of the epoch away.
+var errNotOwned = errors.New("a task of the epoch was lost in a rebalance")
 
-func (in *Instance) ownsAll(shares []*Effects) bool {
+// fence returns the membership under which the shares' offsets may be committed. Without one they
+// must not be sent at all: a broker checks nothing when there is no generation to check.
+func (in *Instance) fence(shares []*Effects) (membership, error) {
 	in.group.mu.Lock()
 	defer in.group.mu.Unlock()
+	if in.group.who.id == "" || in.group.who.generation < 0 {
+		return membership{}, errNotOwned
+	}
 	for _, fx := range shares {
 		if !fx.claim && !in.group.owned[fx.owner.partition] {
-			return false
+			return membership{}, errNotOwned
 		}
 	}
-	return true
+	return in.group.who, nil
 }
 
 // awaitGeneration waits until a rebalance callback has replaced the refused membership.
@@ -116,6 +119,7 @@ func (in *Instance) newMember() (*kgo.Client, error) {
 		kgo.OnPartitionsAssigned(in.onAssigned),
 		kgo.OnPartitionsRevoked(in.onRevoked),
 		kgo.OnPartitionsLost(in.onLost),
+		kgo.WithHooks(&groupHook{in}),
 	)
 	if err != nil {
 		return nil, err
@@ -124,13 +128,33 @@ func (in *Instance) newMember() (*kgo.Client, error) {
 	return cl, nil
 }
 
+// groupHook hears what ends a group session.
+type groupHook struct{ in *Instance }
+
+// OnGroupManageError implements kgo.HookGroupManageError. The client rejoins by itself, except
+// where another process joined under our instance id: then one of the two has to go, and it is the
+// one that was displaced.
+func (h *groupHook) OnGroupManageError(err error) {
+	if errors.Is(err, kerr.FencedInstanceID) {
+		h.in.displaced()
+	}
+}
+
+func (in *Instance) displaced() {
+	in.die(fmt.Errorf("instance.id=%s of %s was taken over by another process; give every "+
+		"process an instance.id and a state.dir of its own", in.cfg.InstanceID,
+		in.cfg.ApplicationID))
+}
+
 // leave tells the group that a stopped instance does not come back soon: static members do not
 // leave by closing.
 func (in *Instance) leave(ctx context.Context) error {
 	req := kmsg.NewPtrLeaveGroupRequest()
 	req.Group = in.cfg.ApplicationID
 	m := kmsg.NewLeaveGroupRequestMember()
-	m.MemberID = in.membership().id
+	in.group.mu.Lock()
+	m.MemberID = in.group.who.id
+	in.group.mu.Unlock()
 	m.InstanceID = &in.cfg.InstanceID
 	req.Members = append(req.Members, m)
 	if _, err := req.RequestWith(ctx, in.admin); err != nil {
@@ -158,9 +182,7 @@ func (in *Instance) onRevoked(ctx context.Context, cl *kgo.Client, m map[string]
 	if id, generation := cl.GroupMetadata(); generation >= 0 {
 		in.group.refresh(membership{id, generation})
 	}
-	if !in.retiring.Load() {
-		in.handOver(ctx, parts, true)
-	}
+	in.handOver(ctx, parts, true)
 	in.group.own(parts, false)
 }
 
@@ -168,7 +190,7 @@ func (in *Instance) onLost(ctx context.Context, _ *kgo.Client, m map[string][]in
 	parts := union(m)
 	in.group.own(parts, false)
 	in.group.refresh(membership{generation: -1})
-	if len(parts) > 0 && in.ctx.Err() == nil && !in.retiring.Load() {
+	if len(parts) > 0 && in.ctx.Err() == nil {
 		in.handOver(ctx, parts, false)
 	}
 }

@@ -163,7 +163,7 @@ func (m *merge) take(c choice, pos *record.Position) {
 func (m *merge) clear(pos *record.Position) {
 	for i := range m.inputs {
 		in := &m.inputs[i]
-		*in = mergeInput{table: in.table, end: in.end, target: in.target, waived: in.waived,
+		*in = mergeInput{table: in.table, end: in.end, target: in.target,
 			next: pos.Inputs[i].Offset, passed: pos.Inputs[i].Passed}
 	}
 	m.boot = !pos.Bootstrapped

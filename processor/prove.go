@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"pawl/schemas/record"
+	"pawl/statestore"
 )
 
 // Mends named by the start-up proof.
@@ -49,16 +50,21 @@ func (in *Instance) prove(ctx context.Context, c *core) (record.Position, inputL
 	if err := c.load(fresh); err != nil {
 		return fresh, lim, err
 	}
-	if m := c.store.Mark(); m.Position != nil && m.Topic != in.bind.changelogID {
-		return fresh, lim, &RefusedError{Task: c.name, What: "the changelog " +
-			in.bind.changelog.name + " was deleted and made again since the local state was written",
-			Mend: mendChangelog}
-	}
 	what, mend := in.differs(&c.position, c.store.Mark().Position != nil, offsets, lim)
 	if what != "" {
 		return fresh, lim, &RefusedError{Task: c.name, What: what, Mend: mend}
 	}
 	return fresh, lim, nil
+}
+
+// proveChangelog checks, before a store is restored, that it was written from this changelog. It
+// comes first because a restore may find reasons to empty a store that is then the last copy.
+func (in *Instance) proveChangelog(task string, m statestore.Mark) error {
+	if m.Position == nil || m.Topic == in.bind.changelogID {
+		return nil
+	}
+	return &RefusedError{Task: task, What: "the changelog " + in.bind.changelog.name +
+		" was deleted and made again since the local state was written", Mend: mendChangelog}
 }
 
 // differs compares a task's position with the group and the logs, and names the first difference.

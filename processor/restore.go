@@ -70,7 +70,7 @@ func (r *restore) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
+	defer r.in.closeClient(cl)
 	for r.info.Offset <= r.claim {
 		if err := r.poll(ctx, cl); err != nil {
 			return err

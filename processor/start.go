@@ -84,15 +84,7 @@ func (in *Instance) prepare(ctx context.Context) error {
 
 // dispose gives back what a failed start had taken.
 func (in *Instance) dispose() {
-	if in.fetch != nil {
-		in.fetch.cl.Close()
-	}
-	if in.prod != nil {
-		in.prod.cl.Close()
-	}
-	if in.admin != nil {
-		in.admin.Close()
-	}
+	in.closeClients()
 	in.tasks.Wait()
 	if in.env != nil {
 		in.env.Close()

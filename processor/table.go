@@ -125,10 +125,14 @@ func (c *cache[V]) load(key statestore.Key) *entry[V] {
 		e.live, e.hash = true, entryHash(c.full, raw)
 	}
 	if err != nil {
+		// Kept out of the cache: the retry must read again, not find the key absent.
 		c.core.fail(err)
+		e.gone = true
+		return e
 	}
 	e.size = int64(len(key)+2*len(raw)) + entryOverhead
 	c.size += e.size
+	c.core.uncommitted += e.size // it cannot be evicted before the epoch ends
 	c.m[e.key] = e
 	c.ring = append(c.ring, e)
 	return e
@@ -151,16 +155,16 @@ func (c *cache[V]) touch(e *entry[V]) {
 func (c *cache[V]) seal(fx *Effects, digest *uint64) error {
 	for _, e := range c.dirty {
 		e.dirty, e.pinned = false, true
-		key := fx.slab.join(c.prefix, e.key)
+		key := fx.changes.join(c.prefix, e.key)
 		var value []byte
 		var hash uint64
 		if e.live {
-			b, err := c.enc.Append(fx.slab.tail(), &e.val)
+			b, err := c.enc.Append(fx.changes.tail(), &e.val)
 			if err != nil {
 				return fmt.Errorf("encode table %s, key %s: %w", c.name,
 					formatKey([]byte(e.key)), err)
 			}
-			value = fx.slab.keep(b)
+			value = fx.changes.keep(b)
 			if err := c.fits(e.key, len(key)+len(value)); err != nil {
 				return err
 			}

@@ -50,8 +50,8 @@ type task struct {
 		sync.Mutex
 		gen     int64 // fetches of an older generation are stale
 		batches []fetched
-		bytes   int64
-		paused  bool
+		bytes   []int64 // fetched and not yet processed, by input
+		paused  []bool  // the fetcher stopped reading the input; it must be told to go on
 	}
 	merge *merge
 
@@ -60,11 +60,12 @@ type task struct {
 	dirty  atomic.Int64 // bytes of the open epoch
 	idle   atomic.Bool  // nothing left to process
 	cached atomic.Int64 // bytes of decoded state
-	queued atomic.Int64 // bytes fetched and not yet processed
 
-	faulted  bool // the open epoch is spoilt until the reset
-	asking   bool // waiting for a schema
-	draining bool // the task is being given up
+	used     []int64 // bytes processed by input, not yet taken off inbox.bytes
+	faulted  bool    // the open epoch is spoilt until the reset
+	asking   bool    // waiting for a schema
+	draining bool    // the task is being given up
+	probing  bool    // looking whether an awaited input has content left
 	waitedAt time.Time
 }
 
@@ -104,19 +105,21 @@ func (t *task) deliver(gen int64, f fetched) (full bool) {
 	t.inbox.Lock()
 	if gen == t.inbox.gen {
 		t.inbox.batches = append(t.inbox.batches, f)
-		t.inbox.bytes += n
-		t.queued.Add(n)
+		t.inbox.bytes[f.input] += n
 	}
-	full = t.queued.Load() > t.in.queueLimit()
+	// By input: a full stream must not keep a table from being read that it waits for.
+	full = t.inbox.bytes[f.input] > t.queueLimit()
 	t.inbox.Unlock()
 	t.nudge()
 	return full
 }
 
-// paused notes that the fetcher stopped reading; it must be told to go on.
-func (t *task) paused() {
+func (t *task) queueLimit() int64 { return t.in.queueLimit() / int64(len(t.inbox.bytes)) }
+
+// paused notes that the fetcher stopped reading an input.
+func (t *task) paused(input int) {
 	t.inbox.Lock()
-	t.inbox.paused = true
+	t.inbox.paused[input] = true
 	t.inbox.Unlock()
 	t.nudge()
 }
@@ -125,7 +128,11 @@ func (t *task) paused() {
 func (t *task) collect() {
 	t.inbox.Lock()
 	batches := t.inbox.batches
-	t.inbox.batches, t.inbox.bytes = nil, 0
+	t.inbox.batches = nil
+	for i, n := range t.used {
+		t.inbox.bytes[i] -= n
+		t.used[i] = 0
+	}
 	t.inbox.Unlock()
 	for _, f := range batches {
 		t.merge.push(f.input, f.recs, f.end)
@@ -133,8 +140,8 @@ func (t *task) collect() {
 }
 
 const (
-	// endWait is how long a task waits for records that the broker says exist on an empty input
-	// before it goes on without them: a log may end in batches without content.
+	// endWait is how long a task waits for records that the broker says exist before it looks at
+	// the log itself.
 	endWait = 500 * time.Millisecond
 	// memoryPause is how long a task whose epoch is full sleeps between looks.
 	memoryPause = 5 * time.Millisecond
@@ -200,12 +207,14 @@ func (t *task) advance(ctx context.Context) time.Duration {
 			}
 			continue
 		case c.rec == nil && c.waiting:
-			return t.awaitEnd(c.input)
+			t.dirty.Add(t.core.uncommitted - before)
+			return t.awaitEnd(ctx, c.input)
 		case c.rec == nil:
 			t.dirty.Add(t.core.uncommitted - before)
 			t.setIdle()
 			return -1
 		}
+		t.waitedAt = time.Time{}
 		if err := t.process(c); err != nil {
 			t.dirty.Add(t.core.uncommitted - before)
 			return t.trouble(ctx, c, err)
@@ -235,7 +244,7 @@ func (t *task) process(c choice) error {
 		}
 	}
 	t.merge.take(c, pos)
-	t.queued.Add(-recordBytes(c.rec))
+	t.used[c.input] += recordBytes(c.rec)
 	t.touch()
 	return nil
 }
@@ -256,17 +265,15 @@ func (t *task) setIdle() {
 	}
 }
 
-// resume lets the fetcher go on once half of the queue is used up.
+// resume lets the fetcher go on with inputs of which half the queue is used up.
 func (t *task) resume() {
-	if t.queued.Load() > t.in.queueLimit()/2 {
-		return
-	}
 	t.inbox.Lock()
-	paused := t.inbox.paused
-	t.inbox.paused = false
-	t.inbox.Unlock()
-	if paused {
-		t.in.fetch.resume(t.partition)
+	defer t.inbox.Unlock()
+	for i, paused := range t.inbox.paused {
+		if paused && t.inbox.bytes[i]-t.used[i] <= t.queueLimit()/2 {
+			t.inbox.paused[i] = false
+			t.in.fetch.resume(i, t.partition)
+		}
 	}
 }
 
@@ -304,8 +311,10 @@ func (t *task) deviate(c choice) error {
 	return t.core.tick(tick)
 }
 
-// awaitEnd waits for records known to exist, and waives them when they do not come.
-func (t *task) awaitEnd(input int) time.Duration {
+// awaitEnd waits for records that the broker says exist on an input. When none come for a while, a
+// look at the log itself tells whether there are any: it may end in batches without content, which
+// no fetch ever shows.
+func (t *task) awaitEnd(ctx context.Context, input int) time.Duration {
 	t.setIdle()
 	now := time.Now()
 	if t.waitedAt.IsZero() {
@@ -314,9 +323,25 @@ func (t *task) awaitEnd(input int) time.Duration {
 	if left := endWait - now.Sub(t.waitedAt); left > 0 {
 		return left
 	}
-	t.waitedAt = time.Time{}
-	t.merge.inputs[input].waived = true
-	return time.Nanosecond
+	if t.probing {
+		return -1
+	}
+	t.probing = true
+	in := t.merge.inputs[input]
+	t.in.background(func() {
+		empty, err := t.in.hollow(ctx, t.in.bind.inputs[input], t.partition, in.next, in.end)
+		if err != nil {
+			t.in.waiting(t.name, fmt.Sprintf("records of %s from offset %d on: %v",
+				t.in.bind.inputs[input].topic, in.next, err), endWait)
+		}
+		t.send(func(context.Context) {
+			t.probing, t.waitedAt = false, time.Time{}
+			if m := &t.merge.inputs[input]; empty && m.next == in.next {
+				m.waived = true
+			}
+		})
+	})
+	return -1
 }
 
 // trouble sorts a failed step: wait for the registry, or give the epoch up.
@@ -434,10 +459,12 @@ func (t *task) reset(poison *poisonError) order {
 		}
 		t.inbox.Lock()
 		t.inbox.gen++
-		t.inbox.batches, t.inbox.bytes, t.inbox.paused = nil, 0, false
+		t.inbox.batches = nil
+		clear(t.inbox.bytes)
+		clear(t.inbox.paused)
 		gen := t.inbox.gen
 		t.inbox.Unlock()
-		t.queued.Store(0)
+		clear(t.used)
 		t.merge.clear(&t.core.position)
 		t.opened.Store(0)
 		t.dirty.Store(0)

@@ -91,7 +91,8 @@ func (c *core) fireBatch(s *timerState, rec *kgo.Record, input int) error {
 		c.ctx.enter(rec, input, []byte(user), at)
 		s.table.DeleteAt(&c.ctx, statestore.Key(key))
 		if err := s.handler(&c.ctx); err != nil {
-			return fmt.Errorf("timer %s of key %q at %d: %w", s.table.name, user, at, err)
+			// Not %w: a timer cannot reject the record that happened to move the watermark.
+			return fmt.Errorf("timer %s of key %q at %d: %v", s.table.name, user, at, err)
 		}
 	}
 	return nil

@@ -156,10 +156,10 @@ func (t *TopicPlan) exact() bool {
 func Plan(ctx context.Context, cfg Config, p *Pipeline) ([]TopicPlan, error) {
 	cfg.EnsureDefaults()
 	in := &Instance{cfg: cfg, pipe: p}
+	defer in.closeClients()
 	if err := in.connect(ctx); err != nil {
 		return nil, err
 	}
-	defer in.admin.Close()
 	pl, err := in.planTopics(ctx)
 	if err != nil {
 		return nil, err

@@ -51,8 +51,8 @@ type verdict struct {
 	outcome outcome
 	reason  string // short, for the metric
 	err     error
-	fenced  bool // another producer has our transactional id
-	lost    bool // the group gave our membership away
+	fenced  bool  // another producer has our transactional id
+	culprit *task // whose record the broker refused, where that is the reason
 }
 
 // producer is the transactional client of an instance.
@@ -116,27 +116,44 @@ type membership struct {
 
 // send collects the fate of an epoch's records.
 type send struct {
-	err    atomic.Pointer[error]
-	first  atomic.Bool
-	point  func(string)
-	promis func(*kgo.Record, error)
+	err   atomic.Pointer[error]
+	first atomic.Bool
+	point func(string)
 }
 
-func newSend(point func(string)) *send {
-	s := &send{point: point}
-	s.promis = s.promise
-	return s
+// promise returns what takes the fate of a task's records.
+func (s *send) promise(owner *task) func(*kgo.Record, error) {
+	return func(r *kgo.Record, err error) {
+		if err != nil {
+			err = fmt.Errorf("produce to %s-%d: %w", r.Topic, r.Partition, err)
+			if isRefusal(err) {
+				err = &refusedRecord{owner: owner, err: err}
+			}
+			s.err.CompareAndSwap(nil, &err)
+			return
+		}
+		if !s.first.Load() && !s.first.Swap(true) {
+			s.point("first-ack")
+		}
+	}
 }
 
-func (s *send) promise(r *kgo.Record, err error) {
-	if err != nil {
-		err = fmt.Errorf("produce to %s-%d: %w", r.Topic, r.Partition, err)
-		s.err.CompareAndSwap(nil, &err)
-		return
-	}
-	if !s.first.Load() && !s.first.Swap(true) {
-		s.point("first-ack")
-	}
+// refusedRecord is a record that the broker will never take. No epoch with it can commit, so its
+// task is left out of the next ones: the others must not suffer for it.
+type refusedRecord struct {
+	owner *task
+	err   error
+}
+
+// Error is the broker's refusal.
+func (e *refusedRecord) Error() string { return e.err.Error() }
+
+// Unwrap gives the broker's error.
+func (e *refusedRecord) Unwrap() error { return e.err }
+
+func isRefusal(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.InvalidRecord) ||
+		errors.Is(err, kerr.InvalidTimestamp)
 }
 
 // commit runs one epoch's transaction, up to the answer of EndTxn.
@@ -146,9 +163,9 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 	p.in.openedAt.Store(time.Now().UnixNano())
 	defer p.in.openedAt.Store(0)
 	if err := p.cl.BeginTransaction(); err != nil {
-		return verdict{unknown, "begin", fmt.Errorf("begin transaction: %w", err), isFenced(err), false}
+		return verdict{unknown, "begin", fmt.Errorf("begin transaction: %w", err), isFenced(err), nil}
 	}
-	s := newSend(point)
+	s := &send{point: point}
 	offsets := false
 	for _, fx := range shares {
 		p.produce(ctx, fx, s)
@@ -175,7 +192,7 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 	// Not ctx: a cancelled EndTxn would have an outcome that nobody learns.
 	if err := p.cl.EndTransaction(context.WithoutCancel(ctx), kgo.TryCommit); err != nil {
 		return verdict{unknown, "unconfirmed", fmt.Errorf("commit transaction: %w", err),
-			isFenced(err), false}
+			isFenced(err), nil}
 	}
 	point("end-answered")
 	return verdict{outcome: committed}
@@ -185,14 +202,15 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 func (p *producer) produce(ctx context.Context, fx *Effects, s *send) {
 	t := fx.owner
 	changelog := p.in.bind.changelog.name
+	promise := s.promise(t)
 	for _, r := range fx.Outputs {
-		p.cl.Produce(ctx, r, s.promis)
+		p.cl.Produce(ctx, r, promise)
 	}
 	recs := make([]kgo.Record, len(fx.Changes)+1)
 	for i, c := range fx.Changes {
 		r := &recs[i]
 		r.Topic, r.Partition, r.Key, r.Value = changelog, t.partition, c.Key, c.Value
-		p.cl.Produce(ctx, r, s.promis)
+		p.cl.Produce(ctx, r, promise)
 	}
 	last := &recs[len(fx.Changes)]
 	last.Topic, last.Partition, last.Value = changelog, t.partition, fx.position
@@ -201,13 +219,16 @@ func (p *producer) produce(ctx context.Context, fx *Effects, s *send) {
 		last.Key = []byte(statestore.ClaimKey)
 	}
 	fx.last = last
-	p.cl.Produce(ctx, last, s.promis)
+	p.cl.Produce(ctx, last, promise)
 }
 
 // abort gives the epoch up and says whether that is certain.
 func (p *producer) abort(ctx context.Context, reason string, cause error) verdict {
-	v := verdict{outcome: aborted, reason: reason, err: cause, fenced: isFenced(cause),
-		lost: errors.Is(cause, kerr.UnknownMemberID) || errors.Is(cause, kerr.FencedInstanceID)}
+	v := verdict{outcome: aborted, reason: reason, err: cause, fenced: isFenced(cause)}
+	var refused *refusedRecord
+	if errors.As(cause, &refused) {
+		v.culprit = refused.owner
+	}
 	if v.fenced {
 		v.outcome = unknown
 		return v
@@ -242,17 +263,16 @@ func (p *producer) commitOffsets(ctx context.Context, shares []*Effects) error {
 		}
 	}
 	for {
-		who := p.in.membership()
-		err := p.offsetsOnce(ctx, shares, who)
+		who, err := p.in.fence(shares)
+		if err == nil {
+			err = p.offsetsOnce(ctx, shares, who)
+		}
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.RebalanceInProgress):
 			if e := p.in.awaitGeneration(ctx, who, deadline); e != nil {
 				return errors.Join(err, e)
-			}
-			if !p.in.ownsAll(shares) {
-				return fmt.Errorf("task lost in a rebalance: %w", err)
 			}
 		case isTransient(err) && time.Now().Before(deadline):
 			pause(ctx, 20*time.Millisecond)

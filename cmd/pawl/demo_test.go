@@ -63,6 +63,17 @@ func TestDemo(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "wrong")); err == nil {
 		t.Error("the children kept state where the environment said")
 	}
+	starts := 0
+	for _, name := range []string{"fraud-1.log", "fraud-2.log"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		starts += strings.Count(string(text), listeningAt)
+	}
+	if crashes := int(got["crashes"].(float64)); starts != 2+crashes {
+		t.Errorf("2 instances with %d crashes started %d times", crashes, starts)
+	}
 	wantKeptDir(t, dir)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
 
 	"pawl/internal/embedded"
 	"pawl/internal/settings"
@@ -128,6 +129,7 @@ func TestService(t *testing.T) {
 		t.Errorf("the dry run made topics: %v", err)
 	}
 
+	before := goleak.IgnoreCurrent()
 	svc := inBackground(t, args...)
 	eventually(t, "it listens", svc, func() bool { return strings.Contains(svc.out.String(), "\n") })
 	line := strings.TrimSpace(svc.out.String())
@@ -152,6 +154,10 @@ func TestService(t *testing.T) {
 	svc.stop()
 	if code := svc.end(t); code != 0 {
 		t.Errorf("tidy stop: exit %d\n%s", code, svc.errs.String())
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	if err := goleak.Find(before); err != nil {
+		t.Errorf("the service left goroutines behind: %v", err)
 	}
 	checkVerdict(t, c)
 }

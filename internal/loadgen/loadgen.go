@@ -100,7 +100,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		ids[s.Topic] = id
 	}
 	cfg.Generator.Bind(ids)
-	// No RecordDeliveryTimeout: kgo counts it from the record's own timestamp, and ours may be past.
+	// No RecordDeliveryTimeout: kgo counts it from a record's own timestamp, and ours may be past.
 	opts := append([]kgo.Opt{
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // murmur2, as Kafka's default
 		kgo.ProducerLinger(5 * time.Millisecond),

@@ -117,8 +117,9 @@ func TestRunKeepsPaceAndStops(t *testing.T) {
 // TestRunFailsOnRefusal sends to a topic that does not exist.
 func TestRunFailsOnRefusal(t *testing.T) {
 	opts := append(cluster(t), kgo.UnknownTopicRetries(0))
-	_, err := loadgen.Run(context.Background(), loadgen.Config{Generator: &counting{old: time.Now()},
-		Options: opts, Registry: schemas.NewMemory(), Rename: map[string]string{"main": "nowhere"}})
+	_, err := loadgen.Run(context.Background(), loadgen.Config{Options: opts,
+		Generator: &counting{old: time.Now()}, Registry: schemas.NewMemory(),
+		Rename: map[string]string{"main": "nowhere"}})
 	if err == nil {
 		t.Fatal("no error")
 	}

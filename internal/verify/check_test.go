@@ -34,7 +34,8 @@ func faultless(t *testing.T) *world {
 	for p := range int32(partitions) {
 		names := keys(p)
 		w.process(t, w.input("factors", p, names[0], "3", 900))
-		w.tick(t, p, record.Tick{Kind: record.TickBootstrap, Topic: "factors", Partition: p, Offset: 1})
+		w.tick(t, p, record.Tick{Kind: record.TickBootstrap, Topic: "factors", Partition: p,
+			Offset: 1})
 		for i := range int64(40) {
 			value := fmt.Sprint(i)
 			switch i % 13 {
@@ -158,7 +159,7 @@ func sideDamages() []damage {
 			verify.Report{Missing: 1}},
 		{"dead letter twice", func(t *testing.T, w *world) { w.append(copyOf(w.nth(dlq, 0, 0))) },
 			verify.Report{Extra: 1}},
-		{"dead letter's value altered", func(t *testing.T, w *world) { w.nth(dlq, 0, 1).Value = nil },
+		{"dead letter's value lost", func(t *testing.T, w *world) { w.nth(dlq, 0, 1).Value = nil },
 			verify.Report{Different: 1}},
 		{"dead letter's header lost", func(t *testing.T, w *world) {
 			rec := w.nth(dlq, 0, 1)
@@ -192,7 +193,8 @@ func stateDamages() []damage {
 			p.Inputs[0].Dead--
 		}), ledger(2)}, // both counts
 		{"gap too many", reposition(func(p *record.Position) { p.Inputs[0].Gaps++ }), ledger(2)},
-		{"position behind", reposition(func(p *record.Position) { p.Inputs[1].Offset-- }), ledger(2)},
+		{"position behind", reposition(func(p *record.Position) { p.Inputs[1].Offset-- }),
+			ledger(2)},
 		{"no position", func(t *testing.T, w *world) {
 			log := w.topics[changelog][0]
 			w.topics[changelog][0] = log[:len(log)-1]

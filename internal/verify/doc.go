@@ -6,7 +6,7 @@
 // A pipeline gives a Spec: its topics, and a Model that says in the plainest way what each record
 // should lead to. Check takes one task, which is one partition of every input, at a time:
 //
-//	inputs   merged in the order in which the task took them: the tables up to the BOOTSTRAP ticks,
+//	inputs   merged in the order in which the task took them: tables up to the BOOTSTRAP ticks,
 //	         then by record timestamp, tables first on ties, but where a DEVIATION tick says else
 //	outputs  paired with the model's by the header pawl.src, compared by key, value, timestamp,
 //	         partition and order
@@ -22,7 +22,8 @@
 // was compacted cannot be told from one that never held more, so a check after the compaction of
 // updates that decisions were based on would find differences that are none.
 //
-// Files, in the order of use: model.go (Spec, Model), source.go (where logs come from), kafka.go
-// (a cluster as a source), order.go (the merge), match.go (outputs and dead letters), late.go,
-// state.go (changelog, ledger), check.go (Check), report.go.
+// Files, in the order of use: model.go (Spec, Model), prefix.go (a Spec under topic.prefix),
+// source.go (where logs come from), kafka.go (a cluster as a source), order.go (the merge),
+// match.go (outputs and dead letters), late.go, state.go (changelog, ledger), check.go (Check),
+// report.go.
 package verify

@@ -209,7 +209,8 @@ func encode[V any](t *testing.T, e *schemas.Encoder[V], v V) []byte {
 // input writes one input record without processing it.
 func (w *world) input(topic string, p int32, key, value string, stamp int64) *kgo.Record {
 	return w.append(&kgo.Record{Topic: topic, Partition: p, Key: []byte(key), Value: []byte(value),
-		Timestamp: time.UnixMilli(stamp), Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("x")}}})
+		Timestamp: time.UnixMilli(stamp),
+		Headers:   []kgo.RecordHeader{{Key: "h", Value: []byte("x")}}})
 }
 
 // process does to the logs what an engine does for one input record.

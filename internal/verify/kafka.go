@@ -52,7 +52,7 @@ func (k *Kafka) Bounds(ctx context.Context, topic string) ([]Bounds, error) {
 		from, ok := starts.Lookup(topic, int32(p))
 		to, ok2 := ends.Lookup(topic, int32(p))
 		if !ok || !ok2 {
-			return nil, fmt.Errorf("offsets of %s-%d are missing from the broker's answer", topic, p)
+			return nil, fmt.Errorf("the broker gave no offsets of %s-%d", topic, p)
 		}
 		out[p] = Bounds{From: from.Offset, To: to.Offset}
 	}

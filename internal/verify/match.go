@@ -197,10 +197,11 @@ func (d *dead) difference(rec *kgo.Record) string {
 			return fmt.Sprintf("value %.40x, want %.40x", rec.Value, d.value)
 		}
 	}
-	if len(rec.Headers) < len(d.headers) || !slices.EqualFunc(rec.Headers[:len(d.headers)], d.headers,
-		func(a, b kgo.RecordHeader) bool {
-			return a.Key == b.Key && bytes.Equal(a.Value, b.Value)
-		}) {
+	same := func(a, b kgo.RecordHeader) bool {
+		return a.Key == b.Key && bytes.Equal(a.Value, b.Value)
+	}
+	n := len(d.headers)
+	if len(rec.Headers) < n || !slices.EqualFunc(rec.Headers[:n], d.headers, same) {
 		return fmt.Sprintf("headers %v do not begin with %v", rec.Headers, d.headers)
 	}
 	if e := header(rec, "__streams.errors.exception"); string(e) != d.exception {

@@ -60,7 +60,8 @@ func (c *check) tick(d *decided, tick *record.Tick) error {
 	for _, m := range tick.After {
 		i := c.input(m.Topic)
 		if i < 0 {
-			return fmt.Errorf("tick of kind %s names topic %s, which is no input", tick.Kind, m.Topic)
+			return fmt.Errorf("tick of kind %s names topic %s, which is no input", tick.Kind,
+				m.Topic)
 		}
 		after = append(after, mark{i, m.Offset})
 	}

@@ -117,7 +117,8 @@ func (rd *reader) entry(ctx context.Context, key, value []byte) error {
 		rd.slots(user, v.Level, v.Base, v.Slots)
 	case NodesTable:
 		if len(parts) != 4 {
-			return fmt.Errorf("state key %v of table %s is not (user, level, bucket)", parts, NodesTable)
+			return fmt.Errorf("state key %v of table %s is not (user, level, bucket)", parts,
+				NodesTable)
 		}
 		var n schema.VelocityNode
 		exception, err = read(ctx, rd.resolver, rd.nodes, value, &n)
@@ -151,7 +152,8 @@ func (rd *reader) slots(user string, level int32, base int64, slots []schema.Slo
 				stretch{user, first, first + width - 1, s.Count, s.TotalCents})
 			continue
 		}
-		rd.users[user] = append(rd.users[user], Total{At: first, Count: s.Count, Cents: s.TotalCents})
+		rd.users[user] = append(rd.users[user],
+			Total{At: first, Count: s.Count, Cents: s.TotalCents})
 	}
 }
 

@@ -15,7 +15,8 @@ type Config struct {
 	// Grace is how far below the watermark a transaction is still judged (fraud.grace). Default
 	// 10s; negative means 0.
 	Grace time.Duration
-	// MaxCount transactions in the window are not flagged, one more is (fraud.max.count). Default 5.
+	// MaxCount transactions in the window are not flagged, one more is (fraud.max.count).
+	// Default 5.
 	MaxCount int
 	// MaxTotalCents in the window are not flagged, one more is (fraud.max.total.cents). Default
 	// 1,000,000.

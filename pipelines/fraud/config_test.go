@@ -22,7 +22,8 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	for i, key := range []string{"fraud.span=1ms: ", "fraud.grace=1000h0m0s: ",
 		"fraud.max.count=-1: ", "fraud.max.total.cents=-1: ",
 		"fraud.amount.max.cents=4611686018427387904: "} {
-		if i >= len(lines) || !strings.HasPrefix(lines[i], key) || !strings.Contains(lines[i], "; ") {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], key) ||
+			!strings.Contains(lines[i], "; ") {
 			t.Errorf("line %d of the faults does not begin with %q and mend it:\n%v", i, key, err)
 		}
 	}

@@ -137,7 +137,8 @@ func TestOracleState(t *testing.T) {
 	s := newOracleScript(t)
 	for _, line := range []string{"10000 tx ann 10000 5", "10000 tx ann 10000 6",
 		"10000 limits bob 1 2", "10500 tx bob 10500 7", "16200 tx cid 16200 8"} {
-		if _, err := s.oracle.Feed(context.Background(), s.input(t, strings.Fields(line))); err != nil {
+		in := s.input(t, strings.Fields(line))
+		if _, err := s.oracle.Feed(context.Background(), in); err != nil {
 			t.Fatal(err)
 		}
 	}

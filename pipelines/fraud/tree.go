@@ -110,8 +110,8 @@ func (t *tree) part(sum total, level int32, base int64, slot *schema.Slot, from,
 }
 
 // drop deletes the node and all below it while budget lasts, oldest first, and reports whether
-// all are gone; it may go beyond budget by one node per level. The sums above a node that is gone in part stay: no range that may still be asked
-// for contains the slots they stand in.
+// all are gone; it may go beyond budget by one node per level. The sums above a node that is gone
+// in part stay: no range that may still be asked for contains the slots they stand in.
 func (t *tree) drop(level int32, bucket int64, budget *int) bool {
 	if level > 0 {
 		slots := t.get(level, bucket)

@@ -117,13 +117,14 @@ func loads() []load {
 		}
 		return r.Int64N(200)
 	}
+	seldom := func(r *rand.Rand) int64 { return r.Int64N(120) / 119 }
 	const now = 1_790_000_000_123
 	return []load{
 		{name: "few", span: 300_000, grace: 10_000, gap: steady(30_000), disorder: 12_000,
 			ops: 20_000, start: now},
 		{name: "hot", span: 300_000, grace: 10_000, gap: steady(100), disorder: 12_000,
 			ops: 10_000, start: now, wantTree: true},
-		{name: "same millisecond", span: 1_000, grace: 0, gap: func(r *rand.Rand) int64 { return r.Int64N(120) / 119 }, disorder: 0,
+		{name: "same millisecond", span: 1_000, grace: 0, gap: seldom, disorder: 0,
 			ops: 3_000, start: now, wantTree: true},
 		{name: "bursts", span: 300_000, grace: 10_000, gap: bursts, disorder: 12_000,
 			ops: 30_000, start: now, wantTree: true, flattenEvery: 97},
@@ -198,7 +199,8 @@ func runLoad(t *testing.T, l load, r *rand.Rand) {
 	}
 	w.tree.forget()
 	if !w.expire(w.last(), 1<<30) || len(n.m) != 0 || len(w.root.Slots) != 0 {
-		t.Errorf("after the end of time %d nodes and %d slots are left", len(n.m), len(w.root.Slots))
+		t.Errorf("after the end of time %d nodes and %d slots are left", len(n.m),
+			len(w.root.Slots))
 	}
 }
 
