@@ -59,7 +59,9 @@ func loseEnds(t *testing.T, kafka *harness.Cluster, promise string) {
 				before := committed.Load()
 				s.until("epochs commit", func() bool { return committed.Load() > before+5 })
 				lose(&net)
-				s.until("an epoch is unconfirmed", func() bool { return unconfirmed.Load() > round })
+				s.until("an epoch is unconfirmed", func() bool {
+					return unconfirmed.Load() > round
+				})
 				if net.Heal(end) == 0 {
 					t.Fatal("nothing was lost")
 				}

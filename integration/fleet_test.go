@@ -142,10 +142,11 @@ func (s *stage) check() *verify.Report {
 
 // node is one `pawl run fraud` process with its own state directory.
 type node struct {
-	s    *stage
-	name string
-	dir  string
-	proc *harness.Proc
+	s        *stage
+	name     string
+	dir      string
+	settings []string // key=value, beside those every node has
+	proc     *harness.Proc
 }
 
 func (s *stage) node(name string) *node {
@@ -155,10 +156,10 @@ func (s *stage) node(name string) *node {
 func (n *node) start(env ...string) {
 	n.s.t.Helper()
 	args := []string{"run", "fraud"}
-	for _, kv := range []string{"application.id=" + n.s.app, "instance.id=" + n.name,
+	for _, kv := range append([]string{"application.id=" + n.s.app, "instance.id=" + n.name,
 		"bootstrap.servers=" + n.s.brokers, "schema.registry.url=" + n.s.url,
 		"state.dir=" + n.dir, "http.listen=127.0.0.1:0", "topic.prefix=" + n.s.prefix(),
-		"memory.max=256MiB"} {
+		"memory.max=256MiB"}, n.settings...) {
 		args = append(args, "--set", kv)
 	}
 	n.proc = harness.Start(n.s.t, shared.Pawl(n.s.t), harness.ProcOptions{Name: n.name,
@@ -210,6 +211,8 @@ func (n *node) await(since time.Time) time.Duration {
 // percentiles prints durations as p50, p90, max.
 func percentiles(d []time.Duration) string {
 	slices.Sort(d)
-	at := func(p int) time.Duration { return d[min(len(d)*p/100, len(d)-1)].Round(time.Millisecond) }
+	at := func(p int) time.Duration {
+		return d[min(len(d)*p/100, len(d)-1)].Round(time.Millisecond)
+	}
 	return fmt.Sprintf("p50 %v, p90 %v, max %v of %d", at(50), at(90), at(100), len(d))
 }

@@ -77,7 +77,8 @@ func killAtEachPoint(t *testing.T, nodes []*node, random *rand.Rand) []time.Dura
 	var recoveries []time.Duration
 	for i, point := range []string{"before-begin", "first-ack", "flushed", "offsets-pending",
 		"end-sent", "end-answered", "applying", "applied"} {
-		for round, nth := range []string{"1", "7"} { // the claim's transaction, and one in full flow
+		// The first is the claim's transaction, the seventh one in full flow.
+		for round, nth := range []string{"1", "7"} {
 			n := nodes[(i+round+random.IntN(2))%len(nodes)]
 			n.proc.Kill9()
 			n.start("PAWL_KILL_AT=" + point + ":" + nth)

@@ -60,7 +60,8 @@ func TestSideTopicsTooSmall(t *testing.T) {
 	late := b.order(0, order{Key: "k", At: noon - 3_600_000, Pad: pad})
 	dead := &kgo.Record{Topic: "in", Key: []byte("k"), Value: []byte(pad)}
 	heavy := &kgo.Record{Topic: "in", Key: []byte("k"), Value: []byte("x"),
-		Headers: []kgo.RecordHeader{{Key: "small", Value: []byte("1")}, {Key: "big", Value: []byte(pad)}}}
+		Headers: []kgo.RecordHeader{{Key: "small", Value: []byte("1")},
+			{Key: "big", Value: []byte(pad)}}}
 	b.put(b.good(0), late, dead, heavy, b.good(0))
 	in := b.start("a", strict())
 	b.drained("in")

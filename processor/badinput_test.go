@@ -236,11 +236,13 @@ func checkDead(t *testing.T, got *kgo.Record, want badRecord, offset, epochs int
 		got.Timestamp.Equal(raw.Timestamp) && len(got.Headers) > len(raw.Headers)
 	for i := 0; same && i < len(raw.Headers); i++ {
 		g, w := got.Headers[i], raw.Headers[i]
-		same = g.Key == w.Key && bytes.Equal(g.Value, w.Value) && (g.Value == nil) == (w.Value == nil)
+		same = g.Key == w.Key && bytes.Equal(g.Value, w.Value) &&
+			(g.Value == nil) == (w.Value == nil)
 	}
 	if !same {
-		t.Errorf("%s: the dead letter is not its record: key %.50q, value of %d bytes, headers %v, "+
-			"at %v", want.exception, got.Key, len(got.Value), got.Headers, got.Timestamp)
+		t.Errorf("%s: the dead letter is not its record: key %.50q, value of %d bytes, "+
+			"headers %v, at %v", want.exception, got.Key, len(got.Value), got.Headers,
+			got.Timestamp)
 		return
 	}
 	for key, value := range map[string]string{"exception": want.exception, "topic": "in",

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pawl/schemas"
+	"pawl/statestore"
 )
 
 // Config holds the settings of one instance. The zero value of a field means its default, which
@@ -69,6 +70,9 @@ type Config struct {
 	// (before-begin, first-ack, flushed, offsets-pending, end-sent, end-answered, applying,
 	// applied), so that a test can kill the process exactly there.
 	Point func(name string)
+
+	// newEnv opens the environment of the stores: a test puts a failing file system under it.
+	newEnv func(cacheBytes int64, fail func(error)) *statestore.Env
 }
 
 // EnsureDefaults replaces zero values by their defaults.
@@ -96,6 +100,11 @@ func (c *Config) EnsureDefaults() {
 	}
 	if c.Compression == "" {
 		c.Compression = "lz4"
+	}
+	if c.newEnv == nil {
+		c.newEnv = func(cacheBytes int64, fail func(error)) *statestore.Env {
+			return statestore.NewEnv(nil, cacheBytes, fail)
+		}
 	}
 	if c.Point == nil {
 		c.Point = func(string) {}

@@ -72,6 +72,8 @@ type core struct {
 	timers    []*timerState
 	ctx       Context
 	fx        *Effects
+	spare     *Effects // of a committed epoch, for its memory
+	changes   slab     // keys and values of changes: they live until they are on disk
 
 	position    record.Position // as of the last record stepped
 	claim       int64           // offset of the claim record under which the task runs
@@ -124,7 +126,7 @@ func (c *core) load(fresh record.Position) error {
 		}
 	}
 	c.watermark = c.position.Watermark
-	c.fx = &Effects{Task: c.name}
+	c.fx = c.newEffects()
 	c.uncommitted = 0
 	c.failure = nil
 	for _, t := range c.timers {
@@ -277,13 +279,24 @@ func (c *core) seal(writer string) (*Effects, error) {
 	fx.position = b
 	fx.delta.Task, fx.delta.Records = c.name, fx.Records
 	fx.delta.Bytes = fx.Bytes
-	c.fx = &Effects{Task: c.name}
+	c.fx = c.newEffects()
 	c.uncommitted, c.attempt = 0, 1
 	return fx, nil
 }
 
-// applied tells the tables that the store holds the sealed epoch, and trims their caches.
-func (c *core) applied(cacheLimit int64) {
+// newEffects takes a committed epoch's memory when there is one.
+func (c *core) newEffects() *Effects {
+	if fx := c.spare; fx != nil {
+		c.spare = nil
+		return fx
+	}
+	return &Effects{Task: c.name, slab: slab{hold: true}}
+}
+
+// applied tells the tables that the store holds the sealed epoch fx, and trims their caches.
+func (c *core) applied(fx *Effects, cacheLimit int64) {
+	fx.reset()
+	c.spare = fx
 	c.forget()
 	for _, t := range c.tables {
 		t.applied()

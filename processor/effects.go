@@ -2,6 +2,7 @@ package processor
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -29,39 +30,38 @@ type Effects struct {
 	dead     []DeadLetterInfo
 	times    []int64 // Kafka timestamps of the input records, ms
 	delta    TaskEpoch
-	claim    bool               // this share is a claim record only
-	last     *kgo.Record        // the position or claim record as produced; its offset is known once acked
-	slab     slab               // keys, values and headers of Outputs
-	changes  slab               // keys and values of Changes, which live until they are on disk
-	records  []kgo.Record       // chunk that Outputs point into
-	headers  []kgo.RecordHeader // chunk that their Headers point into
+	claim    bool        // this share is a claim record only
+	last     *kgo.Record // the position or claim record as produced; acked, it has its offset
+	slab     slab        // keys, values and headers of Outputs
+	records  arena[kgo.Record]
+	headers  arena[kgo.RecordHeader]
 	owner    *task
 }
 
-const (
-	recordChunk = 512
-	headerChunk = 512
-)
-
 // output appends a record to Outputs and returns it to be filled.
 func (fx *Effects) output() *kgo.Record {
-	if len(fx.records) == cap(fx.records) {
-		fx.records = make([]kgo.Record, 0, recordChunk)
-	}
-	fx.records = append(fx.records, kgo.Record{})
-	r := &fx.records[len(fx.records)-1]
+	r := fx.records.next()
 	fx.Outputs = append(fx.Outputs, r)
 	return r
 }
 
-// header returns a slice of one header, cut from a chunk.
+// header returns a slice of one header.
 func (fx *Effects) header(key string, value []byte) []kgo.RecordHeader {
-	if len(fx.headers) == cap(fx.headers) {
-		fx.headers = make([]kgo.RecordHeader, 0, headerChunk)
-	}
-	fx.headers = append(fx.headers, kgo.RecordHeader{Key: key, Value: value})
-	n := len(fx.headers)
-	return fx.headers[n-1 : n : n]
+	h := fx.headers.next()
+	h.Key, h.Value = key, value
+	return unsafe.Slice(h, 1)
+}
+
+// reset empties fx for another epoch and keeps its memory. The epoch must have committed: its
+// records are acknowledged then, and nobody holds them any more.
+func (fx *Effects) reset() {
+	clear(fx.Outputs)
+	clear(fx.Changes)
+	fx.slab.reset()
+	fx.records.reset()
+	fx.headers.reset()
+	*fx = Effects{Task: fx.Task, Outputs: fx.Outputs[:0], Changes: fx.Changes[:0],
+		times: fx.times[:0], slab: fx.slab, records: fx.records, headers: fx.headers}
 }
 
 func (fx *Effects) change(c statestore.Change) {
@@ -80,12 +80,58 @@ func (fx *Effects) provenance(input int, rec *kgo.Record, ordinal int) []byte {
 	return fx.slab.keep(b)
 }
 
+// arena hands out zeroed values cut from chunks that are used again and again.
+type arena[T any] struct {
+	chunks [][]T
+	at     int // chunk in use
+}
+
+const arenaChunk = 256
+
+func (a *arena[T]) next() *T {
+	if len(a.chunks) > 0 && len(a.chunks[a.at]) == arenaChunk {
+		a.at++
+	}
+	if a.at == len(a.chunks) {
+		a.chunks = append(a.chunks, make([]T, 0, arenaChunk))
+	}
+	c := a.chunks[a.at]
+	c = c[:len(c)+1]
+	a.chunks[a.at] = c
+	return &c[len(c)-1]
+}
+
+// reset takes everything back. A large epoch's memory is given up step by step while smaller ones
+// follow it.
+func (a *arena[T]) reset() {
+	for i := 0; i <= a.at && i < len(a.chunks); i++ {
+		clear(a.chunks[i])
+		a.chunks[i] = a.chunks[i][:0]
+	}
+	a.chunks = trim(a.chunks, a.at)
+	a.at = 0
+}
+
+// trim drops half of the chunks when less than a quarter was used.
+func trim[T any](chunks [][]T, used int) [][]T {
+	if n := len(chunks); n > 4*(used+1) {
+		clear(chunks[n/2:])
+		return chunks[:n/2]
+	}
+	return chunks
+}
+
 // slab hands out byte slices cut from large chunks: the small keys and values of an epoch live and
 // die together.
-type slab struct{ buf []byte }
+type slab struct {
+	buf  []byte   // chunk in use
+	full [][]byte // chunks before it
+	free [][]byte // chunks to be used again
+	hold bool     // keep chunks for reset
+}
 
 const (
-	slabChunk = 64 << 10
+	slabChunk = 32 << 10
 	slabSpare = 512
 )
 
@@ -93,9 +139,28 @@ const (
 // past the room moves the bytes to memory of their own, which keep leaves alone.
 func (s *slab) tail() []byte {
 	if cap(s.buf)-len(s.buf) < slabSpare {
-		s.buf = make([]byte, 0, slabChunk)
+		s.turn()
 	}
 	return s.buf[len(s.buf):len(s.buf):cap(s.buf)]
+}
+
+func (s *slab) turn() {
+	if s.hold && s.buf != nil {
+		s.full = append(s.full, s.buf)
+	}
+	if n := len(s.free); n > 0 {
+		s.buf, s.free = s.free[n-1][:0], s.free[:n-1]
+		return
+	}
+	s.buf = make([]byte, 0, slabChunk)
+}
+
+// reset takes back all that was handed out.
+func (s *slab) reset() {
+	used := len(s.full)
+	s.free = trim(append(s.free, s.full...), used)
+	clear(s.full)
+	s.full, s.buf = s.full[:0], s.buf[:0]
 }
 
 func (s *slab) keep(b []byte) []byte {

@@ -270,7 +270,7 @@ func (in *Instance) decided(shares []*Effects, v verdict, began time.Time) {
 				s.faults = 0
 			}
 			in.progress(fx.owner.partition, fx)
-			fx.owner.send(fx.owner.applied())
+			fx.owner.send(fx.owner.applied(fx))
 		}
 		in.release(s)
 	}

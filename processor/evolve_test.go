@@ -58,7 +58,8 @@ func TestOlderStateIsRead(t *testing.T) {
 		b.drained("in")
 		stop(t, in)
 		if got, _ := seen.Load("k0"); got != int64(7) {
-			t.Errorf("instance %s: the new field of older state is %v, want its default", local, got)
+			t.Errorf("instance %s: the new field of older state is %v, want its default", local,
+				got)
 		}
 		ids := make(map[string]int32)
 		for _, r := range b.records(changelog) {

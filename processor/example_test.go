@@ -142,17 +142,19 @@ func firstAlert(ctx context.Context, addr string, registry schemas.Registry) (a 
 	defer cl.Close()
 	resolver := schemas.NewResolver(registry)
 	for ctx.Err() == nil {
-		for _, rec := range cl.PollFetches(ctx).Records() {
-			id, _, err := schemas.ParseHeader(rec.Value)
-			if err == nil {
-				err = resolver.Fetch(ctx, id)
-			}
-			if err == nil {
-				err = schemas.NewDecoder(schemas.Avro[alert](alertSchema), resolver).
-					Decode(rec.Value, &a)
-			}
-			return a, err
+		recs := cl.PollFetches(ctx).Records()
+		if len(recs) == 0 {
+			continue
 		}
+		id, _, err := schemas.ParseHeader(recs[0].Value)
+		if err == nil {
+			err = resolver.Fetch(ctx, id)
+		}
+		if err == nil {
+			dec := schemas.NewDecoder(schemas.Avro[alert](alertSchema), resolver)
+			err = dec.Decode(recs[0].Value, &a)
+		}
+		return a, err
 	}
 	return a, ctx.Err()
 }

@@ -191,8 +191,8 @@ func (in *Instance) stop() {
 		defer limit.Stop()
 		select {
 		case <-limit.C:
-			in.notice("the cluster does not answer: stopping without the last epoch, which the next " +
-				"start processes again")
+			in.notice("the cluster does not answer: stopping without the last epoch, which the " +
+				"next start processes again")
 		case <-done:
 			leave, cancel := context.WithTimeout(in.ctx, in.cfg.SessionTimeout)
 			if err := in.leave(leave); err != nil {

@@ -272,7 +272,8 @@ func (a *assignor) MemberBalancer(members []kmsg.JoinGroupResponseMember) (
 }
 
 // Balance implements kgo.ConsumerBalancerBalance.
-func (a *assignor) Balance(b *kgo.ConsumerBalancer, topics map[string]int32) kgo.IntoSyncAssignment {
+func (a *assignor) Balance(b *kgo.ConsumerBalancer,
+	topics map[string]int32) kgo.IntoSyncAssignment {
 	plan := b.NewPlan()
 	tasks := topics[a.topics[0]]
 	owned := ownedTasks(b, a.topics[0], tasks)

@@ -1,20 +1,20 @@
 package processor
 
 import (
-	"math"
-
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pawl/schemas/record"
 )
 
 // merge decides which record of a task's inputs comes next: the one with the least Kafka
-// timestamp, tables first on ties. Where an input has nothing to offer because it is read to its
-// end, the others go on; a record that then arrives too late to keep the order is a deviation,
-// which is logged, so that a replay can repeat the very order that was chosen.
+// timestamp; on ties tables come first, then streams in the order of the pipeline. Where an input
+// has nothing to offer because it is read to its end, the others go on; a record that then arrives
+// too late to keep the order is a deviation, which is logged, so that a replay can repeat the very
+// order that was chosen.
 type merge struct {
 	inputs []mergeInput
 	boot   bool // the tables are still being read for the first time
+	last   int  // the input that yields to all others on ties
 }
 
 // mergeInput is one input partition's fetched records, oldest first.
@@ -36,6 +36,9 @@ func newMerge(b *binding, pos *record.Position, ends []int64) *merge {
 	for i := range m.inputs {
 		m.inputs[i] = mergeInput{table: b.inputs[i].table, end: ends[i], target: ends[i],
 			next: pos.Inputs[i].Offset, passed: pos.Inputs[i].Passed}
+		if !b.inputs[i].table {
+			m.last = i
+		}
 	}
 	return m
 }
@@ -97,7 +100,7 @@ func (m *merge) next() choice {
 	if len(m.inputs) == 1 {
 		return choice{rec: m.inputs[0].head()}
 	}
-	best, stamp := -1, int64(math.MaxInt64)
+	best, stamp := -1, int64(0)
 	for i := range m.inputs {
 		in := &m.inputs[i]
 		r := in.head()
@@ -108,7 +111,7 @@ func (m *merge) next() choice {
 			continue
 		}
 		at := r.Timestamp.UnixMilli()
-		if at < stamp || at == stamp && in.table && !m.inputs[best].table {
+		if best < 0 || at < stamp || at == stamp && in.table && !m.inputs[best].table {
 			best, stamp = i, at
 		}
 	}
@@ -116,7 +119,7 @@ func (m *merge) next() choice {
 		return choice{}
 	}
 	in := &m.inputs[best]
-	late := stamp < in.passed || stamp == in.passed && in.table
+	late := stamp < in.passed || stamp == in.passed && best != m.last
 	return choice{input: best, rec: in.head(), deviation: late}
 }
 

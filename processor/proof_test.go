@@ -115,7 +115,8 @@ func (b *bed) localKeys(instance string, partition int32) int {
 	}
 	n := 0
 	sums := statestore.Key(nil).String("sums")
-	if err := store.Scan(sums, sums.End(), func(_, _ []byte) bool { n++; return true }); err != nil {
+	count := func(_, _ []byte) bool { n++; return true }
+	if err := store.Scan(sums, sums.End(), count); err != nil {
 		b.t.Error(err)
 	}
 	if err := store.Close(); err != nil {

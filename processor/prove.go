@@ -96,7 +96,8 @@ func (in *Instance) differs(pos *record.Position, known bool, offsets []int64,
 				offsetText(offsets[i]), p.Offset), mendOffsets
 		case p.Offset < lim.start[i]:
 			return fmt.Sprintf("the state stands at offset %d of %s, but the log begins at %d: "+
-				"records were deleted before they were read", p.Offset, name, lim.start[i]), mendInput
+				"records were deleted before they were read", p.Offset, name,
+				lim.start[i]), mendInput
 		case p.Offset > lim.end[i]:
 			return fmt.Sprintf("the state stands at offset %d of %s, but the log ends at %d: "+
 				"records that were read are gone", p.Offset, name, lim.end[i]), mendInput

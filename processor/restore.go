@@ -40,6 +40,8 @@ const (
 	// fenceAfter is how long a restore waits for another writer's open transaction before it looks
 	// whose it is: one that is being committed right now ends by itself.
 	fenceAfter = 500 * time.Millisecond
+	// fencePatience bounds the wait for an open transaction to be aborted.
+	fencePatience = 5 * time.Second
 )
 
 // errOutdated says that the store on disk cannot be brought up to date and must be rebuilt.
@@ -224,14 +226,19 @@ func (r *restore) fence(ctx context.Context) string {
 	return "an open transaction on the changelog"
 }
 
-// end aborts id's open transaction by raising its producer epoch.
+// end aborts id's open transaction by raising its producer epoch. The coordinator answers that it
+// is busy until it has done so.
 func (r *restore) end(ctx context.Context, id string) error {
 	req := kmsg.NewPtrInitProducerIDRequest()
 	req.TransactionalID = &id
 	req.TransactionTimeoutMillis = int32(r.in.cfg.TransactionTimeout.Milliseconds())
-	resp, err := req.RequestWith(ctx, r.in.admin)
-	if err != nil {
-		return err
+	for deadline := time.Now().Add(fencePatience); ; pause(ctx, 20*time.Millisecond) {
+		resp, err := req.RequestWith(ctx, r.in.admin)
+		if err == nil {
+			err = kerr.ErrorForCode(resp.ErrorCode)
+		}
+		if !errors.Is(err, kerr.ConcurrentTransactions) || time.Now().After(deadline) {
+			return err
+		}
 	}
-	return kerr.ErrorForCode(resp.ErrorCode)
 }

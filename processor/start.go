@@ -55,7 +55,7 @@ func (in *Instance) prepare(ctx context.Context) error {
 	if err := in.identify(); err != nil {
 		return &StartError{err}
 	}
-	in.env = statestore.NewEnv(nil, in.blockCacheBytes(), in.die)
+	in.env = in.cfg.newEnv(in.blockCacheBytes(), in.die)
 	if err := in.connect(ctx); err != nil {
 		return err
 	}
@@ -154,7 +154,8 @@ func (in *Instance) connect(ctx context.Context) error {
 		return &StartError{err}
 	}
 	in.adm = kadm.NewClient(cl)
-	err = in.untilStarted(ctx, "broker "+strings.Join(in.cfg.Brokers, ","), func(try context.Context) error {
+	broker := "broker " + strings.Join(in.cfg.Brokers, ",")
+	err = in.untilStarted(ctx, broker, func(try context.Context) error {
 		v, err := in.transactionVersion(try, cl)
 		in.txnV2 = v >= 2
 		return err

@@ -22,7 +22,11 @@ func (t *Table[V]) Delete(ctx *Context) { t.DeleteAt(ctx, ctx.tupleKey()) }
 
 // GetAt is Get for a key of the caller's own.
 func (t *Table[V]) GetAt(ctx *Context, key statestore.Key) (V, bool) {
-	e := t.cache(ctx).load(key)
+	e := t.cache(ctx).find(key)
+	if e == nil {
+		var none V
+		return none, false
+	}
 	return e.val, e.live
 }
 
@@ -38,8 +42,8 @@ func (t *Table[V]) SetAt(ctx *Context, key statestore.Key, v V) {
 // DeleteAt is Delete for a key of the caller's own.
 func (t *Table[V]) DeleteAt(ctx *Context, key statestore.Key) {
 	c := t.cache(ctx)
-	e := c.load(key)
-	if !e.live && !e.dirty {
+	e := c.find(key)
+	if e == nil || !e.live && !e.dirty {
 		return
 	}
 	var zero V
@@ -89,7 +93,10 @@ type cache[V any] struct {
 	ring    []*entry[V]                  // all entries, for the clock hand
 	hand    int
 	size    int64
-	full    []byte // scratch for the full key
+	last    *entry[V] // the one found last
+	looked  bool      // whether the table is whole was looked into
+	all     bool      // it is
+	full    []byte    // scratch for the full key
 }
 
 // entry is a key's decoded value. Dirty and pinned entries hold what the store does not have yet
@@ -109,33 +116,108 @@ type entry[V any] struct {
 // entryOverhead is what an entry costs beside its value: map cell, ring cell, struct.
 const entryOverhead = 160
 
-// load returns the key's entry, reading the store when the cache has none.
-func (c *cache[V]) load(key statestore.Key) *entry[V] {
-	if e := c.m[string(key)]; e != nil {
-		e.used = true
+// find returns the key's entry, or nil when there is none and none needs to be remembered.
+func (c *cache[V]) find(key statestore.Key) *entry[V] {
+	// A handler often reads and then writes the same key.
+	if e := c.last; e != nil && !e.gone && e.key == string(key) {
 		return e
 	}
-	e := &entry[V]{key: string(key)}
+	if !c.looked {
+		c.look()
+	}
+	e := c.m[string(key)]
+	if e == nil && !c.all {
+		e = c.read(key)
+	}
+	if e != nil {
+		e.used = true
+		c.last = e
+	}
+	return e
+}
+
+// load is find for a key that is about to be written.
+func (c *cache[V]) load(key statestore.Key) *entry[V] {
+	e := c.find(key)
+	if e == nil {
+		e = c.insert(key, nil)
+		c.last = e
+	}
+	return e
+}
+
+// read takes the key's entry from the store.
+func (c *cache[V]) read(key statestore.Key) *entry[V] {
 	c.full = append(append(c.full[:0], c.prefix...), key...)
 	raw, ok, err := c.core.store.Get(c.full)
-	if err == nil && ok {
-		if err = c.dec.Decode(raw, &e.val); err != nil {
-			err = fmt.Errorf("state of table %s, key %s: %w", c.name, formatKey(key), err)
-		}
-		e.live, e.hash = true, entryHash(c.full, raw)
-	}
 	if err != nil {
-		// Kept out of the cache: the retry must read again, not find the key absent.
-		c.core.fail(err)
-		e.gone = true
-		return e
+		return c.failed(err)
 	}
-	e.size = int64(len(key)+2*len(raw)) + entryOverhead
-	c.size += e.size
+	if !ok {
+		return c.insert(key, nil)
+	}
+	var v V
+	if err := c.decode(key, raw, &v); err != nil {
+		return c.failed(err)
+	}
+	e := c.insert(key, raw)
+	e.val, e.live, e.hash = v, true, entryHash(c.full, raw)
 	c.core.uncommitted += e.size // it cannot be evicted before the epoch ends
+	return e
+}
+
+// failed fails the epoch. The entry is not kept: the retry must read again, not find the key
+// absent.
+func (c *cache[V]) failed(err error) *entry[V] {
+	c.core.fail(err)
+	return &entry[V]{gone: true}
+}
+
+func (c *cache[V]) decode(key, raw []byte, v *V) error {
+	if err := c.dec.Decode(raw, v); err != nil {
+		return fmt.Errorf("state of table %s, key %s: %w", c.name, formatKey(key), err)
+	}
+	return nil
+}
+
+func (c *cache[V]) insert(key statestore.Key, raw []byte) *entry[V] {
+	e := &entry[V]{key: string(key), size: int64(len(key)+2*len(raw)) + entryOverhead}
+	c.size += e.size
 	c.m[e.key] = e
 	c.ring = append(c.ring, e)
 	return e
+}
+
+// wholeMax is the number of keys up to which a table is read whole.
+const wholeMax = 4096
+
+// look finds out, once, before the first read, whether the cache can hold every key of the table:
+// small tables are read whole, and one that begins empty stays whole until something is evicted.
+// Then a key that the cache does not hold does not exist, which saves the store a read and the
+// cache an entry.
+func (c *cache[V]) look() {
+	c.looked, c.all = true, true
+	n := 0
+	to := append(append([]byte(nil), c.prefix...), 0xFF)
+	err := c.core.store.Scan(c.prefix, to, func(full, raw []byte) bool {
+		if n++; n > wholeMax {
+			c.all = false
+			return false
+		}
+		var v V
+		key := statestore.Key(full[len(c.prefix):])
+		if err := c.decode(key, raw, &v); err != nil {
+			c.all = false // whoever reads that key fails, as without this
+			return false
+		}
+		e := c.insert(key, raw)
+		e.val, e.live, e.hash = v, true, entryHash(full, raw)
+		return true
+	})
+	if err != nil {
+		c.all = false
+		c.core.fail(err)
+	}
 }
 
 func (c *cache[V]) touch(e *entry[V]) {
@@ -155,16 +237,16 @@ func (c *cache[V]) touch(e *entry[V]) {
 func (c *cache[V]) seal(fx *Effects, digest *uint64) error {
 	for _, e := range c.dirty {
 		e.dirty, e.pinned = false, true
-		key := fx.changes.join(c.prefix, e.key)
+		key := c.core.changes.join(c.prefix, e.key)
 		var value []byte
 		var hash uint64
 		if e.live {
-			b, err := c.enc.Append(fx.changes.tail(), &e.val)
+			b, err := c.enc.Append(c.core.changes.tail(), &e.val)
 			if err != nil {
 				return fmt.Errorf("encode table %s, key %s: %w", c.name,
 					formatKey([]byte(e.key)), err)
 			}
-			value = fx.changes.keep(b)
+			value = c.core.changes.keep(b)
 			if err := c.fits(e.key, len(key)+len(value)); err != nil {
 				return err
 			}
@@ -219,6 +301,9 @@ func (c *cache[V]) discard() {
 	}
 	c.dirty, c.sealed = c.dirty[:0], c.sealed[:0]
 	c.sorted.Clear()
+	// The store has committed values of what was evicted, and a scan would not see them all: it
+	// leaves out the buffered ones of a table that is not in order.
+	c.all = false
 }
 
 func (c *cache[V]) remove(e *entry[V]) {
@@ -245,6 +330,7 @@ func (c *cache[V]) evict(limit int64) {
 			continue
 		default:
 			c.remove(e)
+			c.all = false
 		}
 		last := len(c.ring) - 1
 		c.ring[c.hand], c.ring[last] = c.ring[last], nil

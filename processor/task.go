@@ -439,9 +439,9 @@ func (t *task) drain() order {
 }
 
 // applied is an order: the sealed epoch is in the store.
-func (t *task) applied() order {
+func (t *task) applied(fx *Effects) order {
 	return func(context.Context) {
-		t.core.applied(t.in.cacheLimit())
+		t.core.applied(fx, t.in.cacheLimit())
 		t.cached.Store(t.core.cacheBytes())
 	}
 }

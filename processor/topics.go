@@ -213,13 +213,14 @@ func (in *Instance) noteConfig(pl *planner, topic string, c kadm.Config) {
 	switch {
 	case c.Key == "max.message.bytes":
 		pl.limits[topic] = n
-	case c.Key == "delete.retention.ms" && topic == changelogName(in.cfg.ApplicationID, in.pipe.name):
+	case c.Key == "delete.retention.ms" &&
+		topic == changelogName(in.cfg.ApplicationID, in.pipe.name):
 		in.tombstones = time.Duration(n) * time.Millisecond
 	}
 }
 
 // inputGrace is how long a missing input is looked for before it is called missing.
-const inputGrace = time.Second
+const inputGrace = 500 * time.Millisecond
 
 func (p *planner) inputMissing() bool {
 	return slices.ContainsFunc(p.plans, func(t TopicPlan) bool {
@@ -265,7 +266,8 @@ func (in *Instance) create(ctx context.Context, t TopicPlan) error {
 	for k, v := range t.Configs {
 		configs[k] = &v
 	}
-	_, err := in.adm.CreateTopic(ctx, int32(t.Partitions), in.cfg.ReplicationFactor, configs, t.Name)
+	_, err := in.adm.CreateTopic(ctx, int32(t.Partitions), in.cfg.ReplicationFactor, configs,
+		t.Name)
 	if errors.Is(err, kerr.InvalidConfig) {
 		// Brokers before 3.6 do not know message.timestamp.after.max.ms.
 		delete(configs, "message.timestamp.after.max.ms")

@@ -163,7 +163,8 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 	p.in.openedAt.Store(time.Now().UnixNano())
 	defer p.in.openedAt.Store(0)
 	if err := p.cl.BeginTransaction(); err != nil {
-		return verdict{unknown, "begin", fmt.Errorf("begin transaction: %w", err), isFenced(err), nil}
+		return verdict{unknown, "begin", fmt.Errorf("begin transaction: %w", err),
+			isFenced(err), nil}
 	}
 	s := &send{point: point}
 	offsets := false
@@ -206,13 +207,12 @@ func (p *producer) produce(ctx context.Context, fx *Effects, s *send) {
 	for _, r := range fx.Outputs {
 		p.cl.Produce(ctx, r, promise)
 	}
-	recs := make([]kgo.Record, len(fx.Changes)+1)
-	for i, c := range fx.Changes {
-		r := &recs[i]
+	for _, c := range fx.Changes {
+		r := fx.records.next()
 		r.Topic, r.Partition, r.Key, r.Value = changelog, t.partition, c.Key, c.Value
 		p.cl.Produce(ctx, r, promise)
 	}
-	last := &recs[len(fx.Changes)]
+	last := fx.records.next()
 	last.Topic, last.Partition, last.Value = changelog, t.partition, fx.position
 	last.Key = []byte(statestore.PositionKey)
 	if fx.claim {

@@ -67,7 +67,8 @@ func (c *client) register(ctx context.Context, subject, schema string) (int32, e
 	case !errors.Is(lookup, ErrNotFound):
 		return 0, lookup
 	case strings.Contains(answer.message, "already exists"):
-		return 0, &passingError{err} // another schema came first; the next attempt is compared to it
+		// Another schema came first; the next attempt is compared to it.
+		return 0, &passingError{err}
 	default:
 		return 0, &IncompatibleError{Subject: subject, Reason: answer.message}
 	}
@@ -91,9 +92,10 @@ func (c *client) lookup(ctx context.Context, subject, schema string) (int32, err
 // Schema implements Registry.
 func (c *client) Schema(ctx context.Context, id int32) (string, error) {
 	return retry(ctx, c.cfg, func() (string, error) {
-		schema, err := c.ask(ctx, func(sr *srclient.SchemaRegistryClient) (*srclient.Schema, error) {
+		ask := func(sr *srclient.SchemaRegistryClient) (*srclient.Schema, error) {
 			return sr.GetSchema(int(id))
-		})
+		}
+		schema, err := c.ask(ctx, ask)
 		if err != nil {
 			return "", wrap(err, "get schema id %d from %s", id, c.cfg.URL)
 		}

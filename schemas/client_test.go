@@ -58,7 +58,9 @@ func TestClientErrors(t *testing.T) {
 		{"recovers", []answer{down, {429, ""}, found}, false, 3,
 			func(id int32, err error) bool { return id == 4 && err == nil }},
 		{"stays down", []answer{down, down, down, down}, false, 4,
-			func(_ int32, err error) bool { return err != nil && !errors.Is(err, schemas.ErrNotFound) }},
+			func(_ int32, err error) bool {
+				return err != nil && !errors.Is(err, schemas.ErrNotFound)
+			}},
 		{"half an answer, then a whole one", []answer{{200, `{"id":`}, found}, false, 2,
 			func(id int32, err error) bool { return id == 4 && err == nil }},
 		{"says that it has no such subject",
@@ -69,8 +71,11 @@ func TestClientErrors(t *testing.T) {
 				return err != nil && !errors.Is(err, schemas.ErrNotFound) &&
 					strings.Contains(err.Error(), "404")
 			}},
-		{"a 404 of the server below", []answer{{404, `{"error_code":404,"message":"no path"}`}}, false, 1,
-			func(_ int32, err error) bool { return err != nil && !errors.Is(err, schemas.ErrNotFound) }},
+		{"a 404 of the server below",
+			[]answer{{404, `{"error_code":404,"message":"no path"}`}}, false, 1,
+			func(_ int32, err error) bool {
+				return err != nil && !errors.Is(err, schemas.ErrNotFound)
+			}},
 		{"not allowed", []answer{{401, `{"error_code":401,"message":"who?"}`}}, false, 1,
 			func(_ int32, err error) bool { return strings.Contains(err.Error(), "who?") }},
 		{"no id", []answer{{200, `{}`}}, false, 1,
@@ -86,7 +91,8 @@ func TestClientErrors(t *testing.T) {
 			{404, `{"error_code":40403,"message":"no"}`}}, true, 2,
 			func(_ int32, err error) bool {
 				var refused *schemas.IncompatibleError
-				return errors.As(err, &refused) && refused.Reason == "field x" && refused.Subject == "s/é"
+				return errors.As(err, &refused) && refused.Reason == "field x" &&
+					refused.Subject == "s/é"
 			}},
 	} {
 		cfg, asked := script(t, tc.answers...)

@@ -13,7 +13,7 @@ import (
 // ClashError lists every place where data of one schema cannot be read as another.
 type ClashError struct {
 	Reader, Writer string   // names of the schemas
-	Fields         []string // paths such as transactions[].amount_cents; the record's name for itself
+	Fields         []string // paths such as transactions[].cents; the record's name for itself
 	Reasons        []string // why, one for each of Fields
 }
 
@@ -23,7 +23,8 @@ func (e *ClashError) Error() string {
 	for i, field := range e.Fields {
 		faults[i] = field + ": " + e.Reasons[i]
 	}
-	return fmt.Sprintf("%s cannot be read as %s: %s", e.Writer, e.Reader, strings.Join(faults, "; "))
+	return fmt.Sprintf("%s cannot be read as %s: %s", e.Writer, e.Reader,
+		strings.Join(faults, "; "))
 }
 
 // Compatible reports whether data of writer can be read as reader, by Avro's rules and one more:

@@ -114,7 +114,8 @@ func TestHostileSkips(t *testing.T) {
 	} {
 		var v inner
 		err := dec.Decode(append(schemas.AppendHeader(nil, 1), tc.payload...), &v)
-		if (tc.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tc.want) {
+		if (tc.want == "") != (err == nil) ||
+			err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v; want %q", tc.name, err, tc.want)
 		}
 		if tc.want == "" && v.X != 5 {
@@ -140,7 +141,8 @@ func TestEveryTruncationIsAnError(t *testing.T) {
 	for n := range data {
 		var got history
 		var bad *schemas.DecodeError
-		if err := dec.Decode(data[:n:n], &got); !errors.As(err, &bad) || bad.Kind != schemas.KindDecode {
+		err := dec.Decode(data[:n:n], &got)
+		if !errors.As(err, &bad) || bad.Kind != schemas.KindDecode {
 			t.Errorf("%d of %d bytes: %v", n, len(data), err)
 		}
 	}

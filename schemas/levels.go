@@ -35,8 +35,8 @@ func parseLevel(name string) (level, error) {
 		}
 		fallthrough
 	default:
-		return l, fmt.Errorf("compatibility level %q is unknown; use NONE, BACKWARD, FORWARD or FULL, "+
-			"the last three also with _TRANSITIVE", name)
+		return l, fmt.Errorf("compatibility level %q is unknown; use NONE, BACKWARD, FORWARD or "+
+			"FULL, the last three also with _TRANSITIVE", name)
 	}
 	return l, nil
 }

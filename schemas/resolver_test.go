@@ -67,7 +67,8 @@ func TestFetchIsShared(t *testing.T) {
 		var group sync.WaitGroup
 		for range 10 {
 			group.Go(func() {
-				if err := r.Fetch(t.Context(), 1); err == nil || errors.Is(err, schemas.ErrNotFound) {
+				err := r.Fetch(t.Context(), 1)
+				if err == nil || errors.Is(err, schemas.ErrNotFound) {
 					t.Errorf("fetch from a registry that is down: %v", err)
 				}
 			})
@@ -144,7 +145,8 @@ func TestNotFoundIsBelievedForAWhile(t *testing.T) {
 			t.Errorf("%d questions in 25s", reg.asked.Load())
 		}
 		time.Sleep(6 * time.Second)
-		if err := r.Fetch(t.Context(), 1); !errors.Is(err, schemas.ErrNotFound) || reg.asked.Load() != 2 {
+		err := r.Fetch(t.Context(), 1)
+		if !errors.Is(err, schemas.ErrNotFound) || reg.asked.Load() != 2 {
 			t.Errorf("after 31s: %v, %d questions", err, reg.asked.Load())
 		}
 		if err := r.Add(1, `"string"`); err != nil {

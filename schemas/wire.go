@@ -69,9 +69,11 @@ func headerError(data []byte) error {
 		return &DecodeError{Kind: KindNull, Reason: "the value is null"}
 	case len(data) < HeaderSize:
 		return &DecodeError{Kind: KindDecode,
-			Reason: fmt.Sprintf("%d bytes, but the wire header alone has %d", len(data), HeaderSize)}
+			Reason: fmt.Sprintf("%d bytes, but the wire header alone has %d", len(data),
+				HeaderSize)}
 	default:
 		return &DecodeError{Kind: KindDecode,
-			Reason: fmt.Sprintf("first byte is 0x%02x, but the wire format begins with 0x00", data[0])}
+			Reason: fmt.Sprintf("first byte is 0x%02x, but the wire format begins with 0x00",
+				data[0])}
 	}
 }

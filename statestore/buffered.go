@@ -64,8 +64,6 @@ func (s *Buffered) Apply(changes []Change, m Mark) error {
 	g := s.active
 	for _, c := range changes {
 		key := unsafe.String(unsafe.SliceData(c.Key), len(c.Key)) // c.Key is ours and never changes
-		// A map keeps the first key it was given, and with it the memory around that.
-		delete(g.all, key)
 		g.all[key] = change{c.Key, c.Value}
 		if c.Ordered {
 			g.ordered.Set(key, c.Value)

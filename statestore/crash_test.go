@@ -1,15 +1,20 @@
 package statestore_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"pawl/statestore"
 )
@@ -61,7 +66,7 @@ func (s *snapshots) judge(t *testing.T, files *vfs.MemFS) {
 // TestCrashKeepsDataAndMarkTogether cuts the power at random moments, losing none, some or all of
 // what was not synced: whatever is left is the state of one epoch, the position included.
 func TestCrashKeepsDataAndMarkTogether(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(10) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
 			files := vfs.NewCrashableMem()
@@ -97,67 +102,185 @@ func TestCrashKeepsDataAndMarkTogether(t *testing.T) {
 	}
 }
 
-// TestDamagedStoreIsKnown spoils the files of a closed store: opening it must say CorruptError, the
-// sign to rebuild, and not serve what is left.
+// TestDamagedStoreIsKnown spoils the files of a closed store. Opening it must say CorruptError, the
+// sign to rebuild, or give an empty store, which is restored from the start as well; it must never
+// serve what is left.
 func TestDamagedStoreIsKnown(t *testing.T) {
-	spoil := map[string]func(fs vfs.FS, name string) error{
-		"MANIFEST":        truncate,
-		"marker.manifest": func(fs vfs.FS, name string) error { return fs.Remove(name) },
-		".sst":            func(fs vfs.FS, name string) error { return fs.Remove(name) },
-	}
-	for part, act := range spoil {
-		t.Run(part, func(t *testing.T) {
-			files := vfs.NewMem()
-			d := openDisk(t, files)
-			change := statestore.Change{Key: []byte("\x02k\x00"), Value: []byte("v")}
-			err := errors.Join(d.Apply([]statestore.Change{change}, statestore.Mark{Offset: 1}),
-				d.Flush())
-			d.close(t)
-			names, listErr := files.List("store")
-			if err = errors.Join(err, listErr); err != nil {
-				t.Fatal(err)
-			}
-			slices.Sort(names)
-			for _, name := range names {
-				if strings.Contains(name, part) {
-					if err := act(files, "store/"+name); err != nil {
-						t.Fatal(err)
-					}
+	remove := func(files vfs.FS, name string) error { return files.Remove(name) }
+	for _, c := range []struct {
+		part    string
+		act     func(files vfs.FS, name string) error
+		corrupt bool
+	}{
+		{"MANIFEST", remove, true},
+		{"MANIFEST", truncate, false}, // as after a crash: an earlier state
+		{"marker.manifest", remove, false},
+		{".sst", remove, true},
+		{".sst", truncate, true},
+	} {
+		files := vfs.NewMem()
+		d := openDisk(t, files)
+		change := statestore.Change{Key: []byte("\x02k\x00"), Value: []byte("v")}
+		err := errors.Join(d.Apply([]statestore.Change{change}, statestore.Mark{Offset: 1}),
+			d.Flush())
+		d.close(t)
+		names, listErr := files.List("store")
+		if err = errors.Join(err, listErr); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if strings.HasPrefix(name, c.part) || strings.HasSuffix(name, c.part) {
+				if err := c.act(files, "store/"+name); err != nil {
+					t.Fatal(err)
 				}
 			}
-			env := statestore.NewEnv(files, 1<<20, func(err error) { t.Log(err) })
-			defer env.Close()
+		}
+		env := statestore.NewEnv(files, 1<<20, func(err error) { t.Log(err) })
+		store, err := env.OpenPebble("store")
+		var corrupt *statestore.CorruptError
+		switch {
+		case err == nil:
+			if m := store.Mark(); c.corrupt || m.Offset != 0 {
+				t.Errorf("%s spoilt: it opened, at %+v", c.part, m)
+			}
+			if err := store.Close(); err != nil {
+				t.Error(err)
+			}
+		case !errors.As(err, &corrupt) || corrupt.Dir != "store":
+			t.Errorf("%s spoilt: error %v, want a CorruptError of the folder", c.part, err)
+		}
+		env.Close()
+	}
+}
+
+// TestDamageMetInUse spoils a file that opening does not read: whoever reads it gets an error, the
+// process is told to end, and the next open knows.
+func TestDamageMetInUse(t *testing.T) {
+	files := vfs.NewMem()
+	d := openDisk(t, files)
+	r := rand.New(rand.NewPCG(1, 1))
+	var changes []statestore.Change
+	for i := range 200 { // many blocks; the mark is in the first
+		value := make([]byte, 4096)
+		for j := range value {
+			value[j] = byte(r.Uint32())
+		}
+		changes = append(changes, statestore.Change{Key: stateKey(true, i), Value: value})
+	}
+	err := errors.Join(d.Apply(changes, statestore.Mark{Offset: 2}), d.Flush())
+	d.close(t)
+	names, listErr := files.List("store")
+	if err = errors.Join(err, listErr); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".sst") {
+			if err := flip(files, "store/"+name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var told atomic.Pointer[error]
+	env := statestore.NewEnv(files, 1<<20, func(err error) { told.Store(&err) })
+	defer env.Close()
+	store, err := env.OpenPebble("store")
+	if err != nil || store.Mark().Offset != 2 {
+		t.Fatal("opening met the damage already: ", err)
+	}
+	failed := 0
+	for _, c := range changes {
+		v, ok, err := store.Get(c.Key)
+		if err != nil {
+			failed++
+		} else if !ok || !bytes.Equal(v, c.Value) {
+			t.Fatalf("key %x reads as %.20x, %v", c.Key, v, ok)
+		}
+	}
+	if failed == 0 {
+		t.Error("no read met the damage")
+	}
+	if err := store.Close(); err != nil {
+		t.Error(err)
+	}
+	var corrupt *statestore.CorruptError
+	if e := told.Load(); e == nil || !errors.As(*e, &corrupt) {
+		t.Errorf("the process was not told to end: %v", e)
+	}
+	if _, err := env.OpenPebble("store"); !errors.As(err, &corrupt) {
+		t.Errorf("opened again: %v, want a CorruptError", err)
+	}
+}
+
+// TestRefusedReadIsNoDamage fails every read of a healthy store: it must not be taken for damaged,
+// which would have it deleted.
+func TestRefusedReadIsNoDamage(t *testing.T) {
+	files := vfs.NewMem()
+	d := openDisk(t, files)
+	change := statestore.Change{Key: []byte("\x02k\x00"), Value: []byte("v")}
+	err := errors.Join(d.Apply([]statestore.Change{change}, statestore.Mark{Offset: 1}), d.Flush())
+	d.close(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{".sst", "MANIFEST", "marker", "OPTIONS"} {
+		for _, kind := range []errorfs.OpReadWrite{errorfs.OpIsRead, errorfs.OpIsWrite} {
+			if part == "MANIFEST" && kind == errorfs.OpIsWrite {
+				continue // Pebble's Fatalf: the process is gone, and the store stays as it is
+			}
+			broken := errorfs.Wrap(files, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if op.Kind.ReadOrWrite() == kind && strings.Contains(op.Path, part) {
+					return &fs.PathError{Op: "act", Path: op.Path, Err: syscall.EIO}
+				}
+				return nil
+			}))
+			env := statestore.NewEnv(broken, 1<<20, func(err error) { t.Log(err) })
 			store, err := env.OpenPebble("store")
+			var corrupt *statestore.CorruptError
+			if errors.As(err, &corrupt) {
+				t.Errorf("%s of %s fails: taken for damage: %v", kind, part, err)
+			}
 			if err == nil {
-				t.Errorf("it opened, at %+v, of %v", store.Mark(), names)
 				err = store.Close()
 			}
-			var corrupt *statestore.CorruptError
-			if !errors.As(err, &corrupt) || corrupt.Dir != "store" {
-				t.Errorf("error %v, want a CorruptError of the folder", err)
-			}
-		})
+			t.Log(err)
+			env.Close()
+		}
+	}
+	d = openDisk(t, files)
+	defer d.close(t)
+	if d.Mark().Offset != 1 {
+		t.Errorf("the store stands at %+v", d.Mark())
 	}
 }
 
 // truncate cuts a file in half.
-func truncate(fs vfs.FS, name string) error {
-	f, err := fs.Open(name)
+func truncate(files vfs.FS, name string) error {
+	return rewrite(files, name, func(b []byte) []byte { return b[:len(b)/2] })
+}
+
+// flip changes some bytes in the middle of a file.
+func flip(files vfs.FS, name string) error {
+	return rewrite(files, name, func(b []byte) []byte {
+		for i := range 100 {
+			b[len(b)/2+i] ^= 0xFF
+		}
+		return b
+	})
+}
+
+func rewrite(files vfs.FS, name string, change func([]byte) []byte) error {
+	f, err := files.Open(name)
 	if err != nil {
 		return err
 	}
-	info, err := f.Stat()
+	data, err := io.ReadAll(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	g, err := files.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	half := make([]byte, info.Size()/2)
-	if _, err := f.ReadAt(half, 0); err != nil {
-		return err
-	}
-	g, err := fs.Create(name, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = g.Write(half)
-	return errors.Join(err, f.Close(), g.Close())
+	_, err = g.Write(change(data))
+	return errors.Join(err, g.Close())
 }

@@ -27,7 +27,8 @@ func TestMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	torn := Mark{Offset: 7}.encode()[:markHead-1]
-	if err := errors.Join(s.db.Set(markKey, torn, pebble.NoSync), s.Flush(), s.Close()); err != nil {
+	err = errors.Join(s.db.Set(markKey, torn, pebble.NoSync), s.Flush(), s.Close())
+	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = env.OpenPebble("store")

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -43,7 +45,11 @@ type Pebble struct {
 // OpenPebble opens or creates the store in dir. CorruptError says that the files are damaged and
 // the store must be restored from elsewhere.
 func (e *Env) OpenPebble(dir string) (*Pebble, error) {
-	db, err := pebble.Open(dir, e.options(dir))
+	if _, err := e.fs.Stat(e.fs.PathJoin(dir, damageNote)); err == nil {
+		return nil, &CorruptError{Dir: dir, Err: errors.New("damage was met while it was in use")}
+	}
+	var running atomic.Bool
+	db, err := pebble.Open(dir, e.options(dir, &running))
 	if err != nil {
 		if damaged(err) {
 			return nil, &CorruptError{Dir: dir, Err: err}
@@ -52,13 +58,32 @@ func (e *Env) OpenPebble(dir string) (*Pebble, error) {
 	}
 	s := &Pebble{db: db}
 	v, ok, err := s.Get(markKey)
+	if err != nil && !damaged(err) {
+		return nil, errors.Join(fmt.Errorf("open state store %s: %w", dir, err), db.Close())
+	}
 	if err == nil && ok {
 		s.mark, err = decodeMark(v)
 	}
 	if err != nil {
 		return nil, errors.Join(&CorruptError{Dir: dir, Err: err}, db.Close())
 	}
+	running.Store(true)
 	return s, nil
+}
+
+// damageNote is a file left in a store that turned out to be damaged while it was in use: the next
+// open says so, before that damage is met again.
+const damageNote = "DAMAGED"
+
+// damage leaves the note and ends the process: the restart rebuilds the store.
+func (e *Env) damage(dir string, cause error) {
+	var err error = &CorruptError{Dir: dir, Err: cause}
+	f, noteErr := e.fs.Create(e.fs.PathJoin(dir, damageNote), vfs.WriteCategoryUnspecified)
+	if noteErr == nil {
+		noteErr = f.Close()
+	}
+	err = errors.Join(err, noteErr)
+	e.fail(fmt.Errorf("%w; restart, and it is restored from the changelog", err))
 }
 
 // CorruptError says that a store's files are damaged. The mend is to delete Dir and restore.
@@ -77,6 +102,10 @@ func (e *CorruptError) Unwrap() error { return e.Err }
 
 // damaged tells broken content from a disk that refuses: the first is mended by restoring.
 func damaged(err error) bool {
+	var refused syscall.Errno
+	if errors.As(err, &refused) && !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
 	if pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) {
 		return true
 	}
@@ -84,7 +113,7 @@ func damaged(err error) bool {
 	return strings.Contains(text, "MANIFEST") || strings.Contains(text, "marker")
 }
 
-func (e *Env) options(dir string) *pebble.Options {
+func (e *Env) options(dir string, running *atomic.Bool) *pebble.Options {
 	o := &pebble.Options{
 		FS:                    e.fs,
 		Cache:                 e.cache,
@@ -95,9 +124,18 @@ func (e *Env) options(dir string) *pebble.Options {
 		L0StopWritesThreshold: 24,
 		Logger:                fatalLogger{fail: e.fail, dir: dir},
 	}
-	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
-		e.fail(fmt.Errorf("state store %s: %w; free space or mend the disk, then restart", dir, err))
-	}}
+	o.EventListener = &pebble.EventListener{
+		BackgroundError: func(err error) {
+			e.fail(fmt.Errorf("state store %s: %w; free space or mend the disk, then restart", dir,
+				err))
+		},
+		// Without this Pebble ends the process, and each restart would meet the same damage.
+		DataCorruption: func(i pebble.DataCorruptionInfo) {
+			if running.Load() {
+				e.damage(dir, i.Details)
+			}
+		},
+	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}

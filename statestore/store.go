@@ -98,7 +98,8 @@ func decodeMark(b []byte) (Mark, error) {
 		return Mark{}, fmt.Errorf("store mark of %d bytes is torn; delete the store's folder and "+
 			"it is restored from the changelog", len(b))
 	}
-	m := Mark{Offset: int64(binary.BigEndian.Uint64(b)), Time: int64(binary.BigEndian.Uint64(b[8:]))}
+	m := Mark{Offset: int64(binary.BigEndian.Uint64(b)),
+		Time: int64(binary.BigEndian.Uint64(b[8:]))}
 	copy(m.Topic[:], b[16:markHead])
 	if len(b) > markHead {
 		m.Position = append([]byte(nil), b[markHead:]...)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,7 +76,8 @@ func (o *demoOptions) check() error {
 			faults = append(faults, fmt.Sprintf(format, args...))
 		}
 	}
-	fault(o.rate < 1 || o.rate > 10_000_000, "--rate=%d is out of range; give 1 to 10000000", o.rate)
+	fault(o.rate < 1 || o.rate > 10_000_000,
+		"--rate=%d is out of range; give 1 to 10000000", o.rate)
 	fault(o.instances < 1 || o.instances > 64,
 		"--instances=%d is out of range; give 1 to 64", o.instances)
 	fault(o.partitions < 1 || o.partitions > 1000,
@@ -119,7 +121,14 @@ func (a *app) runDemo(ctx context.Context, o demoOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer remove()
+	defer func() {
+		var wrong *usageError
+		if err == nil || o.dir != "" || errors.As(err, &wrong) {
+			remove()
+			return
+		}
+		fmt.Fprintf(a.stderr, "pawl: data and logs of this demo are kept in %s\n", dir)
+	}()
 	// What was started must be ended tidily also when ctx has ended: that only stops the load.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()

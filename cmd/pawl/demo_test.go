@@ -38,8 +38,8 @@ func TestDemo(t *testing.T) {
 	report := filepath.Join(dir, "r.json")
 	// What the demo decides itself must win over the environment that the children see too.
 	t.Setenv("PAWL_STATE_DIR", filepath.Join(dir, "wrong"))
-	code, stdout, stderr := pawl(os.Environ(), "demo", "--duration", "5s", "--crash-every", "1500ms",
-		"--rate", "500", "--seed", "7", "--dir", dir, "--report", report)
+	code, stdout, stderr := pawl(os.Environ(), "demo", "--duration", "5s",
+		"--crash-every", "1500ms", "--rate", "500", "--seed", "7", "--dir", dir, "--report", report)
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
 	}
@@ -93,13 +93,18 @@ func wantKeptDir(t *testing.T, dir string) {
 
 // TestDemoInstancesCannotRun shows what the instances say instead of waiting for them.
 func TestDemoInstancesCannotRun(t *testing.T) {
-	environ := append(os.Environ(), "PAWL_KILL_AT=nowhere")
+	tmp := t.TempDir()
 	t.Setenv("PAWL_KILL_AT", "nowhere")
+	t.Setenv("TMPDIR", tmp)
 	start := time.Now()
-	code, stdout, stderr := pawl(environ, "demo", "--duration", "5s")
+	code, stdout, stderr := pawl(os.Environ(), "demo", "--duration", "5s")
 	if code != 1 || !strings.Contains(stderr, "PAWL_KILL_AT=nowhere (from environment)") ||
 		time.Since(start) > 30*time.Second {
 		t.Errorf("exit %d after %v\n%s%s", code, time.Since(start), stdout, stderr)
+	}
+	if kept, err := os.ReadDir(tmp); err != nil || len(kept) != 1 ||
+		!strings.Contains(stderr, "kept in "+filepath.Join(tmp, kept[0].Name())) {
+		t.Errorf("logs are not kept: %v, %v\n%s", kept, err, stderr)
 	}
 }
 
@@ -131,7 +136,8 @@ func TestBenchOnGivenCluster(t *testing.T) {
 	if p50, p99 := latency["p50"].(float64), latency["p99"].(float64); p50 <= 0 || p99 < p50 {
 		t.Errorf("latency %v", latency)
 	}
-	if got["verified"] != true || got["commit_interval"] != "50ms" || got["embedded_broker"] != false {
+	if got["verified"] != true || got["commit_interval"] != "50ms" ||
+		got["embedded_broker"] != false {
 		t.Errorf("report %v", got)
 	}
 	topics, err := c.admin(t).ListTopics(t.Context())

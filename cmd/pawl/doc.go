@@ -4,7 +4,7 @@
 //
 // Files: main.go (process: signals), root.go (command tree), usage.go (errors and exit codes),
 // load.go (settings of a command), pipelines.go (what pipelines there are). The service: run.go,
-// plan.go (--dry-run), server.go and status.go (HTTP), listener.go (log), killat.go. Small commands:
+// plan.go (--dry-run), server.go and status.go (HTTP), listener.go (log), killat.go. Small ones:
 // version.go, config.go. Load: generate.go, feed.go, progress.go. On a cluster of their own or a
 // given one: cluster.go, topics.go, prefix.go, instance.go (a child process), fleet.go (several),
 // report.go. The demo, in the order of its acts: demo.go, stage.go, scene.go (what is seen),

@@ -185,7 +185,8 @@ func (f *fleet) stop(limit time.Duration) error {
 			if !m.process().Running() {
 				return
 			}
-			if errs[n] = m.process().Stop(limit); errs[n] == nil && m.process().ExitCode() != exitOK {
+			errs[n] = m.process().Stop(limit)
+			if errs[n] == nil && m.process().ExitCode() != exitOK {
 				errs[n] = fmt.Errorf("%s stopped with exit code %d:\n%s", m.name,
 					m.process().ExitCode(), m.process().Tail(10))
 			}

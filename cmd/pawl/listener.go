@@ -33,7 +33,8 @@ func logListener(log *slog.Logger) processor.Listener {
 			if i.State == "ERROR" {
 				level = slog.LevelError
 			}
-			log.Log(context.Background(), level, "instance", withReason(i.Reason, "state", i.State)...)
+			log.Log(context.Background(), level, "instance",
+				withReason(i.Reason, "state", i.State)...)
 		},
 		TaskState: func(i processor.TaskStateInfo) {
 			level := slog.LevelInfo
@@ -73,8 +74,9 @@ func logRestore(log *slog.Logger, i processor.RestoreInfo) {
 	if i.Done {
 		level, text = slog.LevelInfo, "restored"
 	}
-	log.Log(context.Background(), level, text, "task", i.Task, "records", i.Records, "bytes", i.Bytes,
-		"offset", i.Offset, "target", i.Target, "local", i.FromLocalDisk, "took", i.Elapsed)
+	log.Log(context.Background(), level, text, "task", i.Task, "records", i.Records,
+		"bytes", i.Bytes, "offset", i.Offset, "target", i.Target, "local", i.FromLocalDisk,
+		"took", i.Elapsed)
 }
 
 func withReason(reason string, args ...any) []any {

@@ -26,7 +26,8 @@ func TestThrottle(t *testing.T) {
 	} {
 		now = now.Add(c.after)
 		if ok, held := th.allow(c.kind); ok != c.ok || held != c.held {
-			t.Errorf("at %v %s: %v, %d held; want %v, %d", now.Unix(), c.kind, ok, held, c.ok, c.held)
+			t.Errorf("at %v %s: %v, %d held; want %v, %d", now.Unix(), c.kind, ok, held, c.ok,
+				c.held)
 		}
 	}
 }

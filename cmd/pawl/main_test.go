@@ -58,17 +58,21 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"version", nil, []string{"version"}, 0, ""},
 		{"no command", nil, nil, 0, ""},
-		{"unknown command", nil, []string{"rum"}, 2, `command "rum" is unknown; did you mean run?`},
-		{"unknown flag", nil, []string{"demo", "--crash"}, 2, "unknown flag: --crash; see pawl demo"},
-		{"flag's type", nil, []string{"demo", "--rate", "x"}, 2, `invalid argument "x" for "--rate"`},
+		{"unknown command", nil, []string{"rum"}, 2,
+			`command "rum" is unknown; did you mean run?`},
+		{"unknown flag", nil, []string{"demo", "--crash"}, 2,
+			"unknown flag: --crash; see pawl demo"},
+		{"flag's type", nil, []string{"demo", "--rate", "x"}, 2,
+			`invalid argument "x" for "--rate"`},
 		{"no pipeline", nil, []string{"run"}, 2, "pawl run needs one pipeline; use fraud"},
 		{"unknown pipeline", nil, []string{"run", "frod"}, 2, `pipeline "frod" is unknown; use fraud`},
 		{"argument", nil, []string{"demo", "fraud"}, 2, `pawl demo takes no argument "fraud"`},
 		{"good settings", nil, append([]string{"config", "fraud"}, good...), 0, ""},
 		{"bad setting", nil, append([]string{"config", "--set", "fraud.span=5"}, good...), 2,
 			"fraud.span=5 (from flag --set): is not a duration"},
-		{"bad environment", []string{"PAWL_FRAUD_SPAN=0s"}, append([]string{"run", "fraud"}, good...),
-			2, "fraud.span=0s (from environment PAWL_FRAUD_SPAN): is zero"},
+		{"bad environment", []string{"PAWL_FRAUD_SPAN=0s"},
+			append([]string{"run", "fraud"}, good...), 2,
+			"fraud.span=0s (from environment PAWL_FRAUD_SPAN): is zero"},
 		{"bad point", []string{"PAWL_KILL_AT=flush"}, append([]string{"run", "fraud"}, good...), 2,
 			"PAWL_KILL_AT=flush (from environment): no such point; use before-begin, first-ack, " +
 				"flushed, offsets-pending, end-sent, end-answered, applying, applied\n"},
@@ -79,7 +83,8 @@ func TestExitCodes(t *testing.T) {
 			"--rate=0 is out of range; give 1 to 10000000\n--instances=65 is out of range"},
 		{"demo's report", nil, []string{"demo", "--report", dir + "/no/r.json"}, 2,
 			"--report=" + dir + "/no/r.json cannot be written"},
-		{"half a cluster", nil, []string{"demo", "--kafka", "h:1"}, 2, "--kafka without --registry"},
+		{"half a cluster", nil, []string{"demo", "--kafka", "h:1"}, 2,
+			"--kafka without --registry"},
 		{"bench's flags", nil, []string{"bench", "fraud", "--events", "0", "--skew", "-1"}, 2,
 			"--events=0 is out of range; give 1 or more\n--skew=-1 is out of range; give 0 to 10"},
 		{"bench's interval", nil, []string{"bench", "fraud", "--commit-interval", "-1s"}, 2,
@@ -91,7 +96,8 @@ func TestExitCodes(t *testing.T) {
 	} {
 		code, stdout, stderr := pawl(c.environ, c.args...)
 		if code != c.code || !strings.Contains(stderr, c.said) {
-			t.Errorf("%s: exit %d, want %d; said\n%s\nwant %s", c.name, code, c.code, stderr, c.said)
+			t.Errorf("%s: exit %d, want %d; said\n%s\nwant %s", c.name, code, c.code, stderr,
+				c.said)
 		}
 		if c.code == 0 && stdout == "" {
 			t.Errorf("%s: said nothing", c.name)

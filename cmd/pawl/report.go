@@ -99,7 +99,8 @@ func scratch(asked, pattern string) (dir string, remove func(), err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("make a folder for this run: %w", err)
 	}
-	return dir, func() { _ = os.RemoveAll(dir) }, nil // a leftover in the temporary folder is harmless
+	// A leftover in the temporary folder is harmless.
+	return dir, func() { _ = os.RemoveAll(dir) }, nil
 }
 
 // sortedKeys are the keys of a map in order.

@@ -28,14 +28,16 @@ func TestReady(t *testing.T) {
 		{"all run", processor.Status{State: "REBALANCING", Tasks: []processor.TaskStatus{
 			task("fraud-0", processor.TaskRunning)}}, 200, ""},
 		{"one was given away", processor.Status{State: "RUNNING", Tasks: []processor.TaskStatus{
-			task("fraud-0", processor.TaskRunning), task("fraud-1", processor.TaskClosed)}}, 200, ""},
+			task("fraud-0", processor.TaskRunning),
+			task("fraud-1", processor.TaskClosed)}}, 200, ""},
 		{"one restores", processor.Status{State: "RUNNING", Tasks: []processor.TaskStatus{
 			task("fraud-0", processor.TaskRunning), task("fraud-1", processor.TaskRestoring)}}, 503,
 			"task fraud-1 is RESTORING"},
 		{"one is refused", processor.Status{State: "RUNNING", Tasks: []processor.TaskStatus{
 			task("fraud-0", processor.TaskRunning), refused}}, 503,
 			"task fraud-1 is REFUSED: offsets differ; reset them"},
-		{"it stops", processor.Status{State: "PENDING_SHUTDOWN"}, 503, "instance is PENDING_SHUTDOWN"},
+		{"it stops", processor.Status{State: "PENDING_SHUTDOWN"}, 503,
+			"instance is PENDING_SHUTDOWN"},
 		{"it failed", processor.Status{State: "ERROR", Reason: "disk full"}, 503,
 			"instance is ERROR: disk full"},
 	} {
@@ -85,8 +87,9 @@ func TestStatusReport(t *testing.T) {
 	status := processor.Status{State: "RUNNING", OpenTransaction: 1500 * time.Millisecond,
 		Tasks: []processor.TaskStatus{
 			{Name: "fraud-0", State: processor.TaskRunning, Watermark: time.UnixMilli(-1 << 62)},
-			{Name: "fraud-1", State: processor.TaskRunning, Watermark: time.UnixMilli(1500), Epoch: 7,
-				Inputs: []processor.InputStatus{{Topic: "t", Partition: 1, Offset: 2, End: 3, LSO: 3}}},
+			{Name: "fraud-1", State: processor.TaskRunning, Watermark: time.UnixMilli(1500),
+				Epoch: 7, Inputs: []processor.InputStatus{
+					{Topic: "t", Partition: 1, Offset: 2, End: 3, LSO: 3}}},
 		}}
 	rec := httptest.NewRecorder()
 	writeJSON(rec, "application/json", http.StatusOK,

@@ -106,8 +106,9 @@ func eventually(t *testing.T, what string, b *background, ok func() bool) {
 func TestService(t *testing.T) {
 	c, flags := testCluster(t)
 	adm := c.admin(t)
-	args := append([]string{"run", "fraud", "--set", "application.id=svc", "--set", "instance.id=one",
-		"--set", "state.dir=" + t.TempDir(), "--set", "http.listen=127.0.0.1:0"}, flags...)
+	args := append([]string{"run", "fraud", "--set", "application.id=svc",
+		"--set", "instance.id=one", "--set", "state.dir=" + t.TempDir(),
+		"--set", "http.listen=127.0.0.1:0"}, flags...)
 
 	code, plan, said := pawl(nil, append(args, "--dry-run")...)
 	if code != 1 || !strings.Contains(plan, "transactions does not exist") {
@@ -131,7 +132,9 @@ func TestService(t *testing.T) {
 
 	before := goleak.IgnoreCurrent()
 	svc := inBackground(t, args...)
-	eventually(t, "it listens", svc, func() bool { return strings.Contains(svc.out.String(), "\n") })
+	eventually(t, "it listens", svc, func() bool {
+		return strings.Contains(svc.out.String(), "\n")
+	})
 	line := strings.TrimSpace(svc.out.String())
 	addr, ok := strings.CutPrefix(line, "http: listening on ")
 	if !ok {
@@ -156,6 +159,7 @@ func TestService(t *testing.T) {
 		t.Errorf("tidy stop: exit %d\n%s", code, svc.errs.String())
 	}
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	adm.Close() // its connections have goroutines too
 	if err := goleak.Find(before); err != nil {
 		t.Errorf("the service left goroutines behind: %v", err)
 	}
@@ -180,7 +184,8 @@ func checkMetrics(t *testing.T, addr string) {
 	}
 	for _, want := range []string{"pawl_consumer_lag{", "pawl_lso_lag{", "pawl_restore_progress{",
 		"pawl_open_transaction_age_seconds", "message_processing_seconds_bucket", "pawl_late_total",
-		"pawl_dead_lettered_total", "pawl_commits_unconfirmed_total", "pawl_commit_seconds_bucket"} {
+		"pawl_dead_lettered_total", "pawl_commits_unconfirmed_total",
+		"pawl_commit_seconds_bucket"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in /metrics", want)
 		}

@@ -27,7 +27,8 @@ func TestProvenance(t *testing.T) {
 	for _, v := range []uint64{0, 3, 300, 1} {
 		header = binary.AppendUvarint(header, v)
 	}
-	rec := &kgo.Record{Headers: []kgo.RecordHeader{{Key: "other"}, {Key: "pawl.src", Value: header}}}
+	rec := &kgo.Record{Headers: []kgo.RecordHeader{{Key: "other"},
+		{Key: "pawl.src", Value: header}}}
 	if at, ok := provenance(rec); !ok || at != (origin{3, 300}) {
 		t.Errorf("read %+v, %v", at, ok)
 	}
@@ -53,7 +54,8 @@ func TestSendTimes(t *testing.T) {
 		}
 		s.OnProduceRecordUnbuffered(rec, err)
 		if i < 4 {
-			seen[origin{1, int64(i)}] = s.at[origin{1, int64(i)}].Add(time.Duration(i+1) * time.Second)
+			at := origin{1, int64(i)}
+			seen[at] = s.at[at].Add(time.Duration(i+1) * time.Second)
 		}
 	}
 	if got := s.against(seen); got != (latencyReport{P50: 1000, P99: 2000}) {
@@ -106,7 +108,8 @@ func TestViewWithoutTerminal(t *testing.T) {
 	v.event("something happened")
 	at := time.Now()
 	for i := range 4 {
-		s := snapshot{sample: sample{at: at.Add(time.Duration(i) * time.Second), sent: int64(i) * 50}}
+		s := snapshot{sample: sample{at: at.Add(time.Duration(i) * time.Second),
+			sent: int64(i) * 50}}
 		s.totals.Records = int64(i) * 40
 		v.show(s)
 	}

@@ -31,7 +31,8 @@ func answerReady(w http.ResponseWriter, s processor.Status) {
 	tasks := []taskReady{}
 	var why []string
 	if s.State != "RUNNING" && s.State != "REBALANCING" {
-		why = append(why, strings.TrimSuffix(fmt.Sprintf("instance is %s: %s", s.State, s.Reason), ": "))
+		line := fmt.Sprintf("instance is %s: %s", s.State, s.Reason)
+		why = append(why, strings.TrimSuffix(line, ": "))
 	}
 	for _, t := range s.Tasks {
 		if t.State == processor.TaskClosed {
@@ -96,8 +97,9 @@ func reportStatus(pipeline string, s processor.Status, totals metrics.Totals) st
 		Totals: totals}
 	for _, t := range s.Tasks {
 		task := taskReport{
-			taskReady: taskReady{Task: t.Name, State: string(t.State), Reason: t.Reason, Mend: t.Mend},
-			Epoch:     t.Epoch, OverlayBytes: t.OverlayBytes, CacheBytes: t.CacheBytes,
+			taskReady: taskReady{Task: t.Name, State: string(t.State), Reason: t.Reason,
+				Mend: t.Mend},
+			Epoch: t.Epoch, OverlayBytes: t.OverlayBytes, CacheBytes: t.CacheBytes,
 			BufferedBytes: t.BufferedBytes, RestoreDone: t.RestoreDone, Inputs: []inputReport{},
 		}
 		// Before a task's first record its watermark lies before all time, which JSON cannot say.

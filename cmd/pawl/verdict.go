@@ -71,7 +71,8 @@ func (st *stage) demoReport(reports map[string]*verify.Report) demoReport {
 	}
 	slices.Sort(all)
 	final.Recovered = len(all)
-	final.Recovery = recoveryReport{P50: seconds(quantile(all, 0.5)), Max: seconds(quantile(all, 1))}
+	final.Recovery = recoveryReport{P50: seconds(quantile(all, 0.5)),
+		Max: seconds(quantile(all, 1))}
 	for _, r := range reports {
 		if r.Oracle != "match" {
 			final.Oracle = "mismatch"

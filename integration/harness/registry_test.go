@@ -60,7 +60,8 @@ func TestRegistry(t *testing.T) {
 	if status != http.StatusOK {
 		t.Fatalf("register: status %d, %s", status, id)
 	}
-	if status, text := lookup(t, r, id); status != http.StatusOK || !strings.Contains(text, "long") {
+	if status, text := lookup(t, r, id); status != http.StatusOK ||
+		!strings.Contains(text, "long") {
 		t.Errorf("look up %s: status %d, %s", id, status, text)
 	}
 	req, err := http.NewRequest(http.MethodPut, r.URL()+"/config/"+subject,
@@ -93,7 +94,8 @@ func TestRegistryOutageLosesNothing(t *testing.T) {
 		t.Error("a stopped registry answers")
 	}
 	r.Start()
-	if status, text := lookup(t, r, id); status != http.StatusOK || !strings.Contains(text, "long") {
+	if status, text := lookup(t, r, id); status != http.StatusOK ||
+		!strings.Contains(text, "long") {
 		t.Errorf("look up %s after the outage: status %d, %s", id, status, text)
 	}
 	if status, next := register(t, r, "new", schemaTwo); status != http.StatusOK || next == id {

@@ -24,7 +24,7 @@ type Config struct {
 	Port         int    // of the first broker, the next ones follow; 0 means any free ones
 	RegistryPort int    // 0 means any free one
 	DataDir      string // "" keeps everything in memory
-	SyncWrites   bool   // fsync every produced batch; without, kill -9 loses nothing, a power cut may
+	SyncWrites   bool   // fsync every produced batch; without, a power cut may lose some
 	Partitions   int    // of topics created without a number; 0 means 1
 
 	// SessionTimeoutMin is the shortest session timeout a group may ask for; 0 means Kafka's 6s.
@@ -119,7 +119,8 @@ func (c *Cluster) startRegistry(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	c.url = "http://" + listener.Addr().String()
-	c.registry = &http.Server{Handler: newHandler(memory, file), ReadHeaderTimeout: 10 * time.Second}
+	c.registry = &http.Server{Handler: newHandler(memory, file),
+		ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		defer close(c.done)
 		_ = c.registry.Serve(listener) // always ErrServerClosed, by Close

@@ -19,8 +19,8 @@ func lock(path string) (unlock func() error, err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := os.ReadFile(path)
 		_ = f.Close()
-		return nil, fmt.Errorf("it is used by process %s; stop that one or use another directory: %w",
-			strings.TrimSpace(string(holder)), err)
+		return nil, fmt.Errorf("it is used by process %s; stop that one or use another "+
+			"directory: %w", strings.TrimSpace(string(holder)), err)
 	}
 	if err := f.Truncate(0); err == nil {
 		_, err = fmt.Fprintln(f, os.Getpid())

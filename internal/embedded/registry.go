@@ -167,8 +167,8 @@ func (h *handler) register(r *http.Request) (any, error) {
 	id, err := h.memory.Register(r.Context(), subject, schema)
 	var incompatible *schemas.IncompatibleError
 	if errors.As(err, &incompatible) {
-		return nil, failure(codeIncompatible, "Schema being registered is incompatible with an earlier "+
-			"schema for subject \"%s\", details: [%s]", subject, incompatible.Reason)
+		return nil, failure(codeIncompatible, "Schema being registered is incompatible with an "+
+			"earlier schema for subject \"%s\", details: [%s]", subject, incompatible.Reason)
 	}
 	return map[string]int32{"id": id}, err
 }

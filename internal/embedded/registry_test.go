@@ -14,7 +14,8 @@ import (
 
 // TestRegistryAPI is a conversation: each step is answered with a status and a part of the body.
 func TestRegistryAPI(t *testing.T) {
-	server := httptest.NewServer(newHandler(schemas.NewMemory(), filepath.Join(t.TempDir(), "r.json")))
+	file := filepath.Join(t.TempDir(), "r.json")
+	server := httptest.NewServer(newHandler(schemas.NewMemory(), file))
 	defer server.Close()
 	schema := func(text string) string { return fmt.Sprintf(`{"schema":%q}`, text) }
 	for _, step := range []struct {
@@ -68,23 +69,33 @@ func TestRegistryAPI(t *testing.T) {
 		{"GET /schemas/ids/3", "", 200, "string"},
 		{"GET /nothing", "", 404, ""},
 	} {
-		method, path, _ := strings.Cut(step.request, " ")
-		req, err := http.NewRequestWithContext(t.Context(), method, server.URL+path,
-			strings.NewReader(step.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := server.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil || resp.StatusCode != step.status || !strings.Contains(string(body), step.want) {
-			t.Errorf("%s: %d %s, %v; want %d with %s", step.request, resp.StatusCode, body, err,
-				step.status, step.want)
+		status, body := converse(t, server, step.request, step.body)
+		if status != step.status || !strings.Contains(body, step.want) {
+			t.Errorf("%s: %d %s; want %d with %s", step.request, status, body, step.status,
+				step.want)
 		}
 	}
+}
+
+// converse sends "METHOD path" with a body and returns the answer.
+func converse(t *testing.T, server *httptest.Server, request, body string) (int, string) {
+	t.Helper()
+	method, path, _ := strings.Cut(request, " ")
+	req, err := http.NewRequestWithContext(t.Context(), method, server.URL+path,
+		strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(answer)
 }
 
 func TestRegistryThatCannotSave(t *testing.T) {

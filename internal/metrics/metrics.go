@@ -85,7 +85,7 @@ func (m *Metrics) declareEpochs() {
 		Name: "pawl_commits_unconfirmed_total",
 		Help: "Commits whose answer was lost; each was settled by reading the outcome back."})
 	m.processing = newWeighted("message_processing_seconds",
-		"Time to process one record: the mean over its epoch, waiting for the next record included.",
+		"Time to process one record: the mean over its epoch, waiting for the next one included.",
 		powers(1e-6, 20))
 	m.latency = newWeighted("pawl_record_latency_seconds",
 		"Time from a record's Kafka timestamp to its commit, in buckets of powers of two.",

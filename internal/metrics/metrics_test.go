@@ -85,8 +85,8 @@ func TestSnapshotBecomesGauges(t *testing.T) {
 	m := New("fraud", func() processor.Status {
 		return processor.Status{State: "RUNNING", OpenTransaction: 1500 * time.Millisecond,
 			Tasks: []processor.TaskStatus{{Name: "fraud-0", State: "RESTORING", Epoch: 9,
-				Watermark: time.UnixMilli(2500), OverlayBytes: 10, CacheBytes: 20, BufferedBytes: 30,
-				RestoreDone: 0.25, Inputs: []processor.InputStatus{
+				Watermark: time.UnixMilli(2500), OverlayBytes: 10, CacheBytes: 20,
+				BufferedBytes: 30, RestoreDone: 0.25, Inputs: []processor.InputStatus{
 					{Topic: "transactions", Partition: 3, Offset: 5, End: 12, LSO: 11}}}}}
 	})
 	got := scrape(t, m)

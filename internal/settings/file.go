@@ -85,7 +85,8 @@ func (w *fileWalk) walk(prefix string, n *yaml.Node) {
 		var parts []string
 		for _, item := range n.Content {
 			if item.Kind != yaml.ScalarNode {
-				w.fault(prefix, "", item.Line, "is a list of more than plain values; write plain ones")
+				w.fault(prefix, "", item.Line,
+					"is a list of more than plain values; write plain ones")
 				return
 			}
 			parts = append(parts, item.Value)

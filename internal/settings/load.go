@@ -128,7 +128,8 @@ func (s *Settings) resolve(e entry) (Setting, string, error) {
 		for i, set := range s.table {
 			known[i] = set.Name
 		}
-		return Setting{}, "", fmt.Errorf("no such setting; the nearest is %s", nearest(e.key, known))
+		return Setting{}, "", fmt.Errorf("no such setting; the nearest is %s",
+			nearest(e.key, known))
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(e.value), 10, 64)
 	if err != nil {

@@ -87,12 +87,15 @@ func TestFaultLines(t *testing.T) {
 		{"http.listen=8080", "http.listen=8080 (from flag --set): is not host:port; " +
 			"write for example 127.0.0.1:8080, or off"},
 		{"schema.registry.url=localhost:8081", "schema.registry.url=localhost:8081 " +
-			"(from flag --set): is not an http or https URL; write for example http://127.0.0.1:8081"},
-		{"commit.interval", "commit.interval= (from flag --set): has no value; write --set key=value"},
+			"(from flag --set): is not an http or https URL; write for example " +
+			"http://127.0.0.1:8081"},
+		{"commit.interval", "commit.interval= (from flag --set): has no value; " +
+			"write --set key=value"},
 		{"schema.registry.pasword=hunter2", "schema.registry.pasword=****** (from flag --set): " +
 			"no such setting; the nearest is schema.registry.password"},
 		{"schema.registry.url=ftp://u:hunter2@h", "schema.registry.url=ftp://u:xxxxx@h " +
-			"(from flag --set): is not an http or https URL; write for example http://127.0.0.1:8081"},
+			"(from flag --set): is not an http or https URL; write for example " +
+			"http://127.0.0.1:8081"},
 	} {
 		_, err := Load(Sources{Sets: []string{c.set}})
 		if err == nil || err.Error() != c.want {

@@ -27,9 +27,9 @@ func general() []Setting {
 func connection() []Setting {
 	return []Setting{
 		{Name: "application.id", kind: text{},
-			Doc: "Consumer group, prefix of internal topics and of the transactional id; required."},
+			Doc: "Consumer group, prefix of internal topics and the transactional id; required."},
 		{Name: "instance.id", kind: text{},
-			Doc: "Name of this instance, stable across restarts; default a random id kept in state.dir."},
+			Doc: "Name of this instance, the same at each start; default a random one, kept."},
 		{Name: "bootstrap.servers", kind: list{},
 			Doc: "Broker addresses host:port, comma separated; required."},
 		{Name: "schema.registry.url", kind: address{},
@@ -74,9 +74,9 @@ func engine() []Setting {
 		{Name: "max.future.skew", Default: "1h", kind: duration{},
 			Doc: "How far event time may run ahead of the Kafka timestamp before dead-lettering."},
 		{Name: "memory.max", Default: "auto", kind: size{auto: true},
-			Doc: "Budget for caches, overlays and fetch buffers; auto is half of memory, at most 2GiB."},
+			Doc: "Budget of caches, overlays and fetches; auto is half of memory, at most 2GiB."},
 		{Name: "statestore.uncommitted.max.bytes", Default: "auto", kind: size{auto: true},
-			Doc: "Uncommitted state that seals an epoch early; auto is memory.max/8, at most 64MiB."},
+			Doc: "Uncommitted state that seals an epoch early; auto is memory.max/8, max 64MiB."},
 		{Name: "provenance.header", Default: "true", kind: truth{},
 			Doc: "Name each output's input record in the header pawl.src."},
 	}

@@ -17,7 +17,7 @@ func TestPackagesAreDocumented(t *testing.T) {
 			tests = tests && f.isTest()
 		}
 		if !documented && !tests && dir != "." {
-			broken(t, "package", files[0], 1, "package %s has no comment; write %s/doc.go", dir, dir)
+			broken(t, "package", files[0], 1, "package %s has no comment; write its doc.go", dir)
 		}
 	}
 }

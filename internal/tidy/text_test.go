@@ -35,8 +35,8 @@ func TestLinesFit(t *testing.T) {
 		for i, line := range f.lines {
 			n := utf8.RuneCountInString(line) + (tabColumns-1)*strings.Count(line, "\t")
 			if n > columnsMax && !free[i+1] {
-				broken(t, "columns", f, i+1, "%d columns; at most %d, a tab counts %d", n, columnsMax,
-					tabColumns)
+				broken(t, "columns", f, i+1, "%d columns; at most %d, a tab counts %d", n,
+					columnsMax, tabColumns)
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func TestNoMachinePaths(t *testing.T) {
 	for _, f := range all(t) {
 		for i, line := range f.lines {
 			if ours.MatchString(line) {
-				broken(t, "path", f, i+1, "names a folder of one machine: %s", strings.TrimSpace(line))
+				broken(t, "path", f, i+1, "a folder of one machine: %s", strings.TrimSpace(line))
 			}
 		}
 	}

@@ -83,8 +83,8 @@ func (o KafkaOptions) withDefaults() (KafkaOptions, error) {
 		}
 	}
 	if o.TransactionVersion < 0 || o.TransactionVersion > 2 {
-		return o, fmt.Errorf("start Kafka with TransactionVersion %d: use 1, 2, or 0 for the newest",
-			o.TransactionVersion)
+		return o, fmt.Errorf("start Kafka with TransactionVersion %d: use 1, 2, or 0 for the "+
+			"newest", o.TransactionVersion)
 	}
 	return o, nil
 }

@@ -125,7 +125,7 @@ var errUnion = errors.New("a union has to be of null and one other type, and its
 // nullable returns the positions of null and of the other type in a union that t can hold.
 func nullable(t reflect.Type, union *avro.UnionSchema) (null, value int, err error) {
 	if !union.Nullable() || len(union.Types()) != 2 || t.Kind() != reflect.Pointer {
-		return 0, 0, fmt.Errorf("Go type %v for union %s: %w", t, union, errUnion)
+		return 0, 0, fmt.Errorf("type %v for union %s: %w", t, union, errUnion)
 	}
 	null, value = union.Indices()
 	return null, value, nil

@@ -58,7 +58,8 @@ func TestSkip(t *testing.T) {
 			`},{"name":"x","type":"long"}]}`
 		for _, sized := range []bool{false, true} {
 			api := avro.Config{BlockLength: 2, DisableBlockSizeHeader: !sized}.Freeze()
-			data, err := api.Marshal(parse(t, writer), map[string]any{"gone": tc.value, "x": int64(77)})
+			data, err := api.Marshal(parse(t, writer),
+				map[string]any{"gone": tc.value, "x": int64(77)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -99,7 +99,7 @@ func mismatch(t reflect.Type, reader, writer avro.Schema) error {
 	if reader.Type() != writer.Type() {
 		return fmt.Errorf("%s cannot be read as %s", describe(writer), describe(reader))
 	}
-	return fmt.Errorf("Go type %v cannot hold %s", t, describe(reader))
+	return fmt.Errorf("type %v cannot hold %s", t, describe(reader))
 }
 
 // describe names a schema with its logical type.

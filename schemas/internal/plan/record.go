@@ -147,7 +147,7 @@ func goField(t reflect.Type, name string) (reflect.StructField, error) {
 		outer, offset := t, uintptr(0)
 		for _, i := range f.Index {
 			if outer.Kind() != reflect.Struct {
-				return f, fmt.Errorf("Go type %v: field %s is reached through a pointer; embed the "+
+				return f, fmt.Errorf("type %v: field %s is reached through a pointer; embed the "+
 					"struct itself", t, f.Name)
 			}
 			offset += outer.Field(i).Offset
@@ -156,6 +156,6 @@ func goField(t reflect.Type, name string) (reflect.StructField, error) {
 		f.Offset = offset
 		return f, nil
 	}
-	return reflect.StructField{}, fmt.Errorf("Go type %v has no field for it; add one with the tag "+
+	return reflect.StructField{}, fmt.Errorf("type %v has no field for it; add one with the tag "+
 		"`avro:%q`", t, name)
 }

@@ -33,7 +33,7 @@ func (b *builder) skip(s avro.Schema) (ReadFunc, error) {
 	case *avro.RecordSchema:
 		return b.skipRecord(s)
 	default:
-		return nil, fmt.Errorf("Avro type %s is not supported", s.Type())
+		return nil, fmt.Errorf("type %s of Avro is not supported", s.Type())
 	}
 }
 

@@ -50,7 +50,7 @@ func (b *builder) write(t reflect.Type, s avro.Schema) (WriteFunc, error) {
 	case *avro.NullSchema:
 		return func(dst []byte, _ unsafe.Pointer) ([]byte, error) { return dst, nil }, nil
 	default:
-		return nil, fmt.Errorf("Avro type %s is not supported", s.Type())
+		return nil, fmt.Errorf("type %s of Avro is not supported", s.Type())
 	}
 }
 
@@ -124,7 +124,9 @@ func writeNumber(t reflect.Type, s *avro.PrimitiveSchema) WriteFunc {
 			return appendLong(dst, int64(*(*int32)(p))), nil
 		}
 	case reflect.Int64:
-		return func(dst []byte, p unsafe.Pointer) ([]byte, error) { return check(dst, *(*int64)(p)) }
+		return func(dst []byte, p unsafe.Pointer) ([]byte, error) {
+			return check(dst, *(*int64)(p))
+		}
 	default:
 		return func(dst []byte, p unsafe.Pointer) ([]byte, error) {
 			return check(dst, int64(*(*int)(p)))
@@ -212,7 +214,9 @@ func (b *builder) writeMap(t reflect.Type, s *avro.MapSchema) (WriteFunc, error)
 	return func(dst []byte, p unsafe.Pointer) ([]byte, error) {
 		entries := reflect.NewAt(t, p).Elem()
 		keys := entries.MapKeys()
-		slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
+		slices.SortFunc(keys, func(a, b reflect.Value) int {
+			return cmp.Compare(a.String(), b.String())
+		})
 		if len(keys) > 0 {
 			dst = appendLong(dst, int64(len(keys)))
 		}

@@ -1,0 +1,57 @@
+# All targets need Go alone, except where they say Java.
+
+GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# What the race detector runs over: all but the tests on real servers.
+RACE = ./processor/... ./statestore/... ./schemas/... ./internal/... ./pipelines/... ./cmd/...
+SERVERS = $(or $(PAWL_SERVERS_DIR),.servers)
+FUZZTIME ?= 30s
+DEMO ?= --duration 30s --rate 5000
+BENCH ?= --events 1000000
+SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint tidy golden fuzz servers integration demo bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bin/pawl
+	$(GO) build -o bin/pawl ./cmd/pawl
+
+test: ## Vet and run all tests; those on real servers are skipped where there are none
+	$(GO) vet ./...
+	@test -f $(SERVERS)/stamp || echo "tests on real servers are skipped: make servers fetches them"
+	$(GO) test -timeout 10m ./...
+
+race: ## Run the tests under the race detector, without those on real servers
+	$(GO) test -race -timeout 20m $(RACE)
+
+lint: ## gofmt, go vet and staticcheck
+	@out=$$(gofmt -l $(SRC)); if [ -n "$$out" ]; then echo "not gofmt'd:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+tidy: ## Check the house rules
+	$(GO) test ./internal/tidy
+
+golden: ## Rewrite what tests compare with: the tables of docs/reference.md
+	$(GO) test ./cmd/pawl -run '^TestReference$$' -update
+
+fuzz: ## Fuzz the decoder of untrusted bytes for FUZZTIME (30s)
+	$(GO) test ./schemas -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
+
+servers: ## Fetch Apache Kafka and Apicurio into .servers (Java 17, Maven; once)
+	sh integration/harness/servers/fetch.sh
+
+integration: servers ## Run the tests on real servers; none may be skipped (Java 17)
+	PAWL_REQUIRE_SERVERS=1 $(GO) test -count=1 -p 1 -timeout 30m ./integration/...
+
+demo: ## Run the demo; DEMO='--duration 30s --rate 5000'
+	$(GO) run ./cmd/pawl demo $(DEMO)
+
+bench: ## Run the benchmark; BENCH='--events 1000000 --kafka … --registry …'
+	$(GO) run ./cmd/pawl bench fraud $(BENCH)
+
+clean: ## Remove what was built; .servers stays
+	rm -rf bin

@@ -1,0 +1,20 @@
+// Package processor runs a pipeline so that an input offset is committed if and only if its outputs
+// and its state are: whatever dies, every committed record affects both exactly once.
+//
+// A Pipeline describes inputs, tables, outputs and handlers, and does no I/O. Start and Run bind it
+// to a cluster: a task for each partition, the work of all tasks of an instance between two commits
+// in one transaction, an epoch. A Handler sees the record, its event time, the watermark and its
+// key's state through a Context, nothing else, so that the same input gives the same output.
+//
+// Bytes on the changelog, per task one partition: a record for each changed key (package statestore
+// has the keys, package schemas the values), then the position record under "\x00position", last of
+// its epoch; under "\x00claim", a new owner's claim, up to which it restores.
+//
+// Files, in the order of a record's path: pipeline.go and config.go (what to run), start.go,
+// topics.go and member.go (joining in), fetch.go, hollow.go and merge.go (which record comes next),
+// task.go (one partition's goroutine), then the pure core: core.go, source.go, context.go,
+// table.go, timer.go, output.go, deadletter.go, effects.go. Then epoch.go (the cycle) and
+// transaction.go (the commit, and what a death at each of its points leaves). Around it:
+// instance.go (the loop), assign.go, restore.go and prove.go (taking a task over), memory.go,
+// status.go, event.go (what Listeners are told), errors.go.
+package processor
