@@ -15,7 +15,7 @@
 // task.go (one partition's goroutine), then the pure core: core.go, source.go, context.go,
 // table.go, timer.go, output.go, deadletter.go, effects.go. Then epoch.go (the cycle) and
 // transaction.go (the commit, and what a death at each of its points leaves). Around it:
-// instance.go (the loop), client.go, assign.go, restore.go and prove.go (taking a task over), leave.go
-// and fault.go (giving it up), memory.go,
-// status.go, event.go (what Listeners are told), errors.go.
+// instance.go (the loop), client.go, assign.go, restore.go and prove.go (taking a task over),
+// leave.go and fault.go (giving it up), memory.go, status.go, event.go (what Listeners are told),
+// errors.go.
 package processor
