@@ -58,7 +58,7 @@ type Config struct {
 	TopicPrefix string
 	// NoProvenance leaves out the header that names each output's input record.
 	NoProvenance bool
-	// Compression of produced batches: none, snappy, lz4 or zstd. Default lz4.
+	// Compression of produced batches: none, snappy, lz4 or zstd. Default snappy.
 	Compression string
 	// Dialer opens broker connections; default a plain TCP dial.
 	Dialer func(ctx context.Context, network, host string) (net.Conn, error)
@@ -99,7 +99,7 @@ func (c *Config) EnsureDefaults() {
 		c.UncommittedMaxBytes = min(c.MemoryMax/8, 64<<20)
 	}
 	if c.Compression == "" {
-		c.Compression = "lz4"
+		c.Compression = "snappy"
 	}
 	if c.newEnv == nil {
 		c.newEnv = func(cacheBytes int64, fail func(error)) *statestore.Env {

@@ -321,7 +321,7 @@ func (in *Instance) report(shares []*Effects, began time.Time) {
 }
 
 const (
-	spillEvery = 2 * time.Second
+	spillEvery = 5 * time.Second
 	flushEvery = 30 * time.Second
 )
 

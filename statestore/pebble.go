@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -38,8 +39,24 @@ func (e *Env) Close() { e.cache.Unref() }
 // Pebble is a Store on disk. Its write-ahead log is off, because the changelog is one: a crash
 // falls back to the last flushed prefix of epochs, never to a torn one.
 type Pebble struct {
-	db   *pebble.DB
-	mark Mark
+	db     *pebble.DB
+	mark   Mark
+	health *health
+}
+
+// health is what Pebble's background work told of one store.
+type health struct {
+	running atomic.Bool // damage met before is for OpenPebble to report
+	once    sync.Once
+	failed  chan struct{} // closed at the first error
+	err     error         // set before
+}
+
+func (h *health) fail(err error) {
+	h.once.Do(func() {
+		h.err = err
+		close(h.failed)
+	})
 }
 
 // OpenPebble opens or creates the store in dir. CorruptError says that the files are damaged and
@@ -48,15 +65,15 @@ func (e *Env) OpenPebble(dir string) (*Pebble, error) {
 	if _, err := e.fs.Stat(e.fs.PathJoin(dir, damageNote)); err == nil {
 		return nil, &CorruptError{Dir: dir, Err: errors.New("damage was met while it was in use")}
 	}
-	var running atomic.Bool
-	db, err := pebble.Open(dir, e.options(dir, &running))
+	h := &health{failed: make(chan struct{})}
+	db, err := pebble.Open(dir, e.options(dir, h))
 	if err != nil {
 		if damaged(err) {
 			return nil, &CorruptError{Dir: dir, Err: err}
 		}
 		return nil, fmt.Errorf("open state store %s: %w", dir, err)
 	}
-	s := &Pebble{db: db}
+	s := &Pebble{db: db, health: h}
 	v, ok, err := s.Get(markKey)
 	if err != nil && !damaged(err) {
 		return nil, errors.Join(fmt.Errorf("open state store %s: %w", dir, err), db.Close())
@@ -67,7 +84,7 @@ func (e *Env) OpenPebble(dir string) (*Pebble, error) {
 	if err != nil {
 		return nil, errors.Join(&CorruptError{Dir: dir, Err: err}, db.Close())
 	}
-	running.Store(true)
+	h.running.Store(true)
 	return s, nil
 }
 
@@ -113,7 +130,7 @@ func damaged(err error) bool {
 	return strings.Contains(text, "MANIFEST") || strings.Contains(text, "marker")
 }
 
-func (e *Env) options(dir string, running *atomic.Bool) *pebble.Options {
+func (e *Env) options(dir string, h *health) *pebble.Options {
 	o := &pebble.Options{
 		FS:                    e.fs,
 		Cache:                 e.cache,
@@ -126,12 +143,16 @@ func (e *Env) options(dir string, running *atomic.Bool) *pebble.Options {
 	}
 	o.EventListener = &pebble.EventListener{
 		BackgroundError: func(err error) {
+			if pebble.IsCorruptionError(err) {
+				return // DataCorruption is told as well
+			}
+			h.fail(err)
 			e.fail(fmt.Errorf("state store %s: %w; free space or mend the disk, then restart", dir,
 				err))
 		},
 		// Without this Pebble ends the process, and each restart would meet the same damage.
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
-			if running.Load() {
+			if h.running.Load() {
 				e.damage(dir, i.Details)
 			}
 		},
@@ -215,12 +236,18 @@ func (s *Pebble) Apply(changes []Change, m Mark) error {
 // Mark implements Store.
 func (s *Pebble) Mark() Mark { return s.mark }
 
-// Flush implements Store.
+// Flush implements Store. Pebble would try again for ever on a disk that refuses.
 func (s *Pebble) Flush() error {
-	if err := s.db.Flush(); err != nil {
+	done, err := s.db.AsyncFlush()
+	if err != nil {
 		return fmt.Errorf("flush state store: %w", err)
 	}
-	return nil
+	select {
+	case <-done:
+		return nil
+	case <-s.health.failed:
+		return fmt.Errorf("flush state store: %w", s.health.err)
+	}
 }
 
 // Close implements Store.

@@ -58,6 +58,8 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 	if dryRun {
 		return a.plan(ctx, cfg, p.build(s))
 	}
+	cfg.EnsureDefaults()
+	limitMemory(cfg.MemoryMax)
 	if kill != nil {
 		fmt.Fprintln(a.stderr, kill.warning())
 		cfg.Point = kill.pass

@@ -46,7 +46,7 @@ func connection() []Setting {
 			Doc: "Put before the names of the pipeline's input and output topics."},
 		{Name: "replication.factor", Default: "-1", kind: number{min: -1, max: 32767, not0: true},
 			Doc: "Replication factor of created topics; -1 is the broker's default."},
-		{Name: "compression.type", Default: "lz4", kind: choice{"none", "snappy", "lz4", "zstd"},
+		{Name: "compression.type", Default: "snappy", kind: choice{"none", "snappy", "lz4", "zstd"},
 			Doc: "Compression of produced batches: none, snappy, lz4 or zstd."},
 	}
 }
