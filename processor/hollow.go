@@ -64,13 +64,14 @@ func (in *Instance) rawFetch(ctx context.Context, b boundInput, partition int32,
 	if err != nil {
 		return nil, fmt.Errorf("read %s-%d: %w", b.topic, partition, err)
 	}
-	for _, t := range resp.(*kmsg.FetchResponse).Topics {
-		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return nil, fmt.Errorf("read %s-%d: %w", b.topic, partition, err)
-			}
-			return p.RecordBatches, nil
-		}
+	answer := resp.(*kmsg.FetchResponse).Topics
+	if len(answer) != 1 || len(answer[0].Partitions) != 1 {
+		return nil, fmt.Errorf("read %s-%d: the answer does not hold the partition", b.topic,
+			partition)
 	}
-	return nil, fmt.Errorf("read %s-%d: the answer does not hold the partition", b.topic, partition)
+	got := answer[0].Partitions[0]
+	if err := kerr.ErrorForCode(got.ErrorCode); err != nil {
+		return nil, fmt.Errorf("read %s-%d: %w", b.topic, partition, err)
+	}
+	return got.RecordBatches, nil
 }

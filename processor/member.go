@@ -47,17 +47,6 @@ func (g *group) own(partitions []int32, mine bool) {
 	}
 }
 
-func (g *group) partitions() []int32 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var out []int32
-	for p := range g.owned {
-		out = append(out, p)
-	}
-	slices.Sort(out)
-	return out
-}
-
 // errNotOwned says that the group has given a task of the epoch away.
 var errNotOwned = errors.New("a task of the epoch was lost in a rebalance")
 

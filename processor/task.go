@@ -44,7 +44,6 @@ type task struct {
 	urgent  atomic.Int32 // orders waiting; looked at between records
 	wake    chan struct{}
 	stopped chan struct{}
-	cancel  context.CancelCauseFunc
 
 	inbox struct { // what the fetcher brought since the task last looked
 		sync.Mutex

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -39,8 +40,9 @@ func (s *snapshots) apply(changes []statestore.Change) int64 {
 	return int64(len(s.at) - 1)
 }
 
-// judge opens what a crash left and compares it with the model at exactly its mark.
-func (s *snapshots) judge(t *testing.T, files *vfs.MemFS) {
+// judge opens what a crash left and compares it with the model at exactly its mark, which it
+// returns.
+func (s *snapshots) judge(t *testing.T, files *vfs.MemFS) int64 {
 	t.Helper()
 	d := openDisk(t, files)
 	defer d.close(t)
@@ -61,12 +63,13 @@ func (s *snapshots) judge(t *testing.T, files *vfs.MemFS) {
 	if mark.Offset > 0 && string(mark.Position) != fmt.Sprint("position ", mark.Offset) {
 		t.Fatalf("mark %d has position %q", mark.Offset, mark.Position)
 	}
+	return mark.Offset
 }
 
 // TestCrashKeepsDataAndMarkTogether cuts the power at random moments, losing none, some or all of
 // what was not synced: whatever is left is the state of one epoch, the position included.
 func TestCrashKeepsDataAndMarkTogether(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
 			files := vfs.NewCrashableMem()
@@ -74,12 +77,8 @@ func TestCrashKeepsDataAndMarkTogether(t *testing.T) {
 			defer d.close(t)
 			b := newBuffer(d)
 			s := &snapshots{now: map[string]string{}, at: []map[string]string{{}}}
-			for range 120 {
+			for range 60 {
 				changes := randomChanges(r)
-				if r.IntN(10) == 0 { // enough of these fill a memtable, which flushes by itself
-					changes = append(changes, statestore.Change{Key: []byte("\x02big\x00"),
-						Value: []byte(strings.Repeat(fmt.Sprint(len(s.at)), 400_000))})
-				}
 				n := s.apply(changes)
 				mark := statestore.Mark{Offset: n, Position: fmt.Append(nil, "position ", n)}
 				if err := b.Apply(changes, mark); err != nil {
@@ -91,14 +90,39 @@ func TestCrashKeepsDataAndMarkTogether(t *testing.T) {
 						t.Fatal(err)
 					}
 					s.flushed = n
-				case 1, 2, 3:
+				case 1, 2, 3, 4, 5, 6, 7, 8:
 					b.spill(t)
-				case 4:
+				default:
 					s.judge(t, files.CrashClone(vfs.CrashCloneCfg{
 						UnsyncedDataPercent: r.IntN(3) * 50, RNG: r}))
 				}
 			}
 		})
+	}
+}
+
+// TestFullMemtableKeepsThemTogether fills a memtable, which then goes to disk by itself: the epoch
+// that no longer fitted must be wholly on one side.
+func TestFullMemtableKeepsThemTogether(t *testing.T) {
+	files := vfs.NewCrashableMem()
+	d := openDisk(t, files)
+	defer d.close(t)
+	s := &snapshots{now: map[string]string{}, at: []map[string]string{{}}}
+	for i := range 4 { // of 3 MiB each; a memtable has 8
+		changes := []statestore.Change{{Key: stateKey(true, i), Value: make([]byte, 3<<20)}}
+		n := s.apply(changes)
+		mark := statestore.Mark{Offset: n, Position: fmt.Append(nil, "position ", n)}
+		if err := d.Apply(changes, mark); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if at := s.judge(t, files.CrashClone(vfs.CrashCloneCfg{})); at > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing went to disk by itself")
+		}
 	}
 }
 

@@ -33,7 +33,8 @@ func Acquire(dir string) (*Lock, error) {
 			"one a state.dir of its own", dir, strings.TrimSpace(string(holder)))
 	}
 	pid := strconv.Itoa(os.Getpid()) + "\n"
-	if err := f.Truncate(0); err == nil {
+	err = f.Truncate(0)
+	if err == nil {
 		_, err = f.WriteAt([]byte(pid), 0)
 	}
 	if err != nil {

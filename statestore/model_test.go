@@ -198,6 +198,68 @@ func TestStoresAgree(t *testing.T) {
 	}
 }
 
+// watched calls back while a batch is on its way to the store below.
+type watched struct {
+	statestore.Store
+	writing func()
+}
+
+// Apply implements statestore.Store.
+func (w *watched) Apply(changes []statestore.Change, m statestore.Mark) error {
+	w.writing()
+	return w.Store.Apply(changes, m)
+}
+
+// TestSpilledIsSeenWhileItIsWritten reads in the middle of a spill, over and under newer changes.
+func TestSpilledIsSeenWhileItIsWritten(t *testing.T) {
+	base := &watched{Store: statestore.NewMem()}
+	s := statestore.NewBuffered(base)
+	set := func(i int, value string, offset int64) {
+		c := statestore.Change{Key: stateKey(true, i), Ordered: true}
+		if value != "" {
+			c.Value = []byte(value)
+		}
+		if err := s.Apply([]statestore.Change{c}, statestore.Mark{Offset: offset}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base.writing = func() {}
+	set(0, "below", 1)
+	set(7, "below", 2)
+	if err := s.Spill(); err != nil {
+		t.Fatal(err)
+	}
+	set(0, "written", 3)
+	set(7, "", 4)
+	set(14, "written", 5)
+	calls := 0
+	base.writing = func() {
+		calls++
+		set(14, "newer", 6)
+		for i, want := range map[int]string{0: "written", 7: "", 14: "newer"} {
+			if v, ok, err := s.Get(stateKey(true, i)); err != nil || ok != (want != "") ||
+				string(v) != want {
+				t.Errorf("key %d is %q, %v, %v; want %q", i, v, ok, err, want)
+			}
+		}
+		table := statestore.Key(nil).String("sorted")
+		want := fmt.Sprintf("%x=%x\n%x=%x\n", stateKey(true, 0), "written", stateKey(true, 14),
+			"newer")
+		if got := contents(t, s, table, table.End(), 9); got != want {
+			t.Errorf("scanned:\n%swant:\n%s", got, want)
+		}
+		if s.Mark().Offset != 6 || s.Bytes() == 0 || s.Spill() == nil {
+			t.Error("the mark, the bytes or the guard against a second spill is wrong")
+		}
+	}
+	if err := s.Spill(); err != nil || calls != 1 {
+		t.Fatal(calls, err)
+	}
+	if m := base.Mark(); m.Offset != 5 {
+		t.Errorf("the store below stands at %d, want the spilled 5", m.Offset)
+	}
+}
+
 // TestReadsDuringSpill reads a value that every Apply raises, while it is spilled and flushed: a
 // reader must never see it fall back.
 func TestReadsDuringSpill(t *testing.T) {

@@ -45,7 +45,6 @@ type act struct {
 	crasher  *crasher
 	alerts   *alertTail
 	sent     atomic.Int64
-	report   *verify.Report
 }
 
 // add prepares topics and settings of a pipeline and starts its instances.

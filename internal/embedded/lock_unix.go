@@ -22,7 +22,8 @@ func lock(path string) (unlock func() error, err error) {
 		return nil, fmt.Errorf("it is used by process %s; stop that one or use another "+
 			"directory: %w", strings.TrimSpace(string(holder)), err)
 	}
-	if err := f.Truncate(0); err == nil {
+	err = f.Truncate(0)
+	if err == nil {
 		_, err = fmt.Fprintln(f, os.Getpid())
 	}
 	if err != nil {

@@ -60,8 +60,8 @@ func New(pipeline string, status func() processor.Status) *Metrics {
 	m.restored = byTask("pawl_restored_records_total",
 		"Changelog records read to restore state; counted when a restore is done.")
 	m.attempts = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "pawl_dead_letter_attempts_total",
-		Help: "Dead letters by their exception; one in an aborted epoch counts again when retried.",
+		Name: "pawl_dead_letters_by_exception_total",
+		Help: "Dead letters by their exception, counted once their epoch committed.",
 	}, []string{"exception"})
 	m.aborted = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pawl_epochs_aborted_total",

@@ -64,7 +64,7 @@ func TestEventsBecomeSeries(t *testing.T) {
 		`pawl_filtered_total{pipeline="fraud",task="fraud-0"} 4`,
 		`pawl_shed_total{pipeline="fraud",task="fraud-0"} 5`,
 		`pawl_restored_records_total{pipeline="fraud",task="fraud-0"} 70`,
-		`pawl_dead_letter_attempts_total{exception="DecodeError",pipeline="fraud"} 1`,
+		`pawl_dead_letters_by_exception_total{exception="DecodeError",pipeline="fraud"} 1`,
 		`pawl_epochs_committed_total{pipeline="fraud"} 1`,
 		`pawl_epochs_aborted_total{pipeline="fraud",reason="fenced"} 1`,
 		`pawl_epochs_aborted_total{pipeline="fraud",reason="timeout"} 1`,
