@@ -15,7 +15,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"pawl/internal/settings"
-	"pawl/internal/verify"
 )
 
 const (
