@@ -1,11 +1,14 @@
 package processor_test
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"pawl/internal/faultnet"
 	"pawl/processor"
@@ -16,12 +19,22 @@ import (
 // repeated either way.
 func TestLostEndTxnIsSettled(t *testing.T) {
 	end := (&kmsg.EndTxnRequest{}).Key()
-	for name, lose := range map[string]func(*faultnet.Dialer){
-		"answers": func(d *faultnet.Dialer) { d.LoseAnswers(end, 1<<30) },
-		"request": func(d *faultnet.Dialer) { d.LoseRequests(end, 1<<30) },
+	answers := func(d *faultnet.Dialer) { d.LoseAnswers(end, 1<<30) }
+	request := func(d *faultnet.Dialer) { d.LoseRequests(end, 1<<30) }
+	old := kfake.MaxVersions(kversion.V3_9_0())
+	for name, c := range map[string]struct {
+		lose    func(*faultnet.Dialer)
+		promise string
+		options []kfake.Opt
+	}{
+		"answers":    {answers, "transactions v2", nil},
+		"request":    {request, "transactions v2", nil},
+		"answers v1": {answers, "transactions v1", []kfake.Opt{old}},
+		"request v1": {request, "transactions v1", []kfake.Opt{old}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBed(t, 2)
+			t.Parallel()
+			b := newBedOn(t, 2, c.options...)
 			var net faultnet.Dialer
 			var unconfirmed, epochs atomic.Int64
 			cfg := b.config("a")
@@ -38,10 +51,13 @@ func TestLostEndTxnIsSettled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if promise := in.Status().Promise; !strings.Contains(promise, c.promise) {
+				t.Fatalf("the cluster has %q, want %s", promise, c.promise)
+			}
 			b.produce(500, 10)
 			b.outputs(500)
 			before := epochs.Load()
-			lose(&net)
+			c.lose(&net)
 			b.produce(500, 10)
 			waitFor(t, "an unconfirmed epoch", func() bool { return unconfirmed.Load() > 0 })
 			if net.Heal(end) == 0 {

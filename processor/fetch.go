@@ -40,7 +40,7 @@ func newFetcher(in *Instance) (*fetcher, error) {
 		kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxBytes(budget),
-		kgo.FetchMaxPartitionBytes(min(budget, 4<<20)),
+		kgo.FetchMaxPartitionBytes(min(budget, 1<<20)),
 		kgo.BrokerMaxReadBytes(max(2*budget, 64<<20)),
 		kgo.MaxConcurrentFetches(2),
 		// A partition that is added has to wait for the fetch in flight, so that must be short.

@@ -57,6 +57,11 @@ func machineMemory() int64 {
 	return 0
 }
 
+// queueMax is enough to keep a task busy while the next fetch is under way. More would only be
+// more live memory for the garbage collector to look at: a limit of 64 MiB a task took 12 % more
+// processor time.
+const queueMax = 6 << 20
+
 // The budget memory.max is shared out so: an eighth each to Pebble's block cache, to fetched
 // records, to committed changes on their way to disk, and at most an eighth to open epochs (held
 // twice while one commits); a quarter to decoded caches. The rest is room for garbage.
@@ -65,7 +70,7 @@ func (in *Instance) blockCacheBytes() int64 { return in.cfg.MemoryMax / 8 }
 
 func (in *Instance) perTask(n int64) int64 { return n / max(in.running.Load(), 1) }
 
-func (in *Instance) queueLimit() int64 { return in.perTask(in.cfg.MemoryMax / 8) }
+func (in *Instance) queueLimit() int64 { return min(in.perTask(in.cfg.MemoryMax/8), queueMax) }
 func (in *Instance) epochLimit() int64 { return in.perTask(in.cfg.UncommittedMaxBytes) }
 func (in *Instance) cacheLimit() int64 { return in.perTask(in.cfg.MemoryMax / 4) }
 func (in *Instance) spillLimit() int64 { return min(in.perTask(in.cfg.MemoryMax/8), 32<<20) }

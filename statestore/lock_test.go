@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"pawl/statestore"
 )
 
@@ -24,7 +26,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("held")
 		select {}
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // TestLock has another process hold a directory: the error names both, and a kill gives it back.

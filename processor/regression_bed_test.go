@@ -1,0 +1,111 @@
+package processor_test
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"pawl/internal/embedded"
+	"pawl/processor"
+	"pawl/schemas"
+)
+
+// newBedOn is newBed on a broker with options of its own.
+func newBedOn(t *testing.T, partitions int32, options ...kfake.Opt) *bed {
+	t.Helper()
+	cluster, err := embedded.Start(t.Context(), embedded.Config{SessionTimeoutMin: time.Second,
+		Options: options})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	b := &bed{t: t, cluster: cluster, dir: t.TempDir(),
+		registry: schemas.NewClient(schemas.ClientConfig{URL: cluster.RegistryURL()})}
+	b.resolver = schemas.NewResolver(b.registry)
+	b.client = b.newClient()
+	b.manual = b.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	b.adm = kadm.NewClient(b.client)
+	b.topic("in", partitions, nil)
+	return b
+}
+
+// fault has the broker refuse the next n requests of a kind without looking at them; -1: all.
+func (b *bed) fault(key kmsg.Key, err *kerr.Error, n int) *kfake.FaultHandle {
+	return b.cluster.Kafka().Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: err, Count: n})
+}
+
+// expel removes an instance from the group, as its session timeout would.
+func (b *bed) expel(instance string) {
+	b.t.Helper()
+	_, err := b.adm.LeaveGroup(b.t.Context(), kadm.LeaveGroup("app").InstanceIDs(instance))
+	if err != nil {
+		b.t.Error(err)
+	}
+}
+
+// refence takes an instance's transactional id, as a late request of an earlier life would.
+func (b *bed) refence(instance string) {
+	b.t.Helper()
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.TransactionalID, req.TransactionTimeoutMillis = new("app-"+instance), 15000
+	if resp, err := req.RequestWith(b.t.Context(), b.client); err != nil || resp.ErrorCode != 0 {
+		b.t.Error(err, resp)
+	}
+}
+
+// members is the size of the group, once it is not rebalancing.
+func (b *bed) members() (n int) {
+	b.t.Helper()
+	waitFor(b.t, "the group to settle", func() bool {
+		groups, err := b.adm.DescribeGroups(b.t.Context(), "app")
+		n = len(groups["app"].Members)
+		state := groups["app"].State
+		return err == nil && (state == "Stable" || state == "Empty" || state == "Dead")
+	})
+	return n
+}
+
+// pointOnce is a Config.Point that calls fn once: when the named point is next passed after arming.
+func pointOnce(point string, armed *atomic.Bool, fn func()) func(string) {
+	return func(name string) {
+		if name == point && armed.CompareAndSwap(true, false) {
+			fn()
+		}
+	}
+}
+
+// impatience notes that an instance gave its last epoch up.
+func impatience(impatient *atomic.Bool) processor.Listener {
+	return processor.Listener{Notice: func(s string) {
+		if strings.Contains(s, "stopping without the last epoch") {
+			impatient.Store(true)
+		}
+	}}
+}
+
+// ends waits for an instance that was told to stop.
+func ends(t *testing.T, in *processor.Instance) {
+	t.Helper()
+	select {
+	case <-in.Done():
+	case <-time.After(patience):
+		t.Fatalf("Stop hangs: %+v", in.Status())
+	}
+	if err := in.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitUntil is waitFor inside a Point: it gives up quietly, and the test then fails at its end.
+func waitUntil(ok func() bool) {
+	for deadline := time.Now().Add(patience / 3); !ok() && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
