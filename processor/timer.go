@@ -1,8 +1,10 @@
 package processor
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -37,26 +39,88 @@ func (t *Timers) Set(ctx *Context, at time.Time) {
 	ms := at.UnixMilli()
 	key := statestore.Key(nil).Int(ms).Bytes(ctx.key)
 	t.table.SetAt(ctx, key, record.Timer{At: ms})
-	s := ctx.core.timers[t.index]
-	s.next = min(s.next, ms)
+	ctx.core.timers[t.index].add(string(key))
 }
 
-// timerState is one task's knowledge of when its timers are next due.
+// timerState is one task's knowledge of its next timers: it holds, in order, the keys of all live
+// ones below a horizon, so that most of them fire without a look at the store.
 type timerState struct {
 	*Timers
-	next int64 // no live timer is due before; MinInt64 when that has to be looked up
+	ahead   []string // keys of the table: time, then the key the timer is for
+	horizon string   // timers at or above are in the table only; "" when none are known to be there
 }
 
-func (s *timerState) reset() { s.next = math.MinInt64 }
+const (
+	timerBatch = 1024           // timers read at once
+	timerAhead = 4 * timerBatch // timers held
+)
 
-// timerBatch bounds what one scan holds in memory.
-const timerBatch = 1024
+// timerEnd is above all timers' keys.
+func timerEnd() statestore.Key { return statestore.Key(nil).Int(math.MaxInt64).End() }
+
+// reset forgets what is known: all timers are in the table.
+func (s *timerState) reset() {
+	s.ahead, s.horizon = nil, string(statestore.Key(nil).Int(math.MinInt64))
+}
+
+// add notes a timer that was set.
+func (s *timerState) add(key string) {
+	if s.horizon != "" && key >= s.horizon {
+		return
+	}
+	at, known := slices.BinarySearch(s.ahead, key)
+	if known {
+		return
+	}
+	s.ahead = slices.Insert(s.ahead, at, key)
+	if len(s.ahead) > timerAhead {
+		s.horizon = s.ahead[timerBatch]
+		s.ahead = s.ahead[:timerBatch]
+	}
+}
+
+// next returns the first timer's key, looking into the table where that may tell.
+func (c *core) next(s *timerState) (key string, ok bool) {
+	if len(s.ahead) == 0 && s.horizon != "" && timerTime(s.horizon) <= c.watermark {
+		from := statestore.Key(s.horizon)
+		s.horizon = ""
+		s.table.cache(&c.ctx).scan(from, timerEnd(), func(key string, _ record.Timer) bool {
+			if len(s.ahead) == timerBatch {
+				s.horizon = key
+				return false
+			}
+			s.ahead = append(s.ahead, key)
+			return true
+		})
+	}
+	if len(s.ahead) == 0 {
+		return "", false
+	}
+	return s.ahead[0], true
+}
+
+// timerTime is the time in a timer's key, in ms.
+func timerTime(key string) int64 {
+	return int64(binary.BigEndian.Uint64([]byte(key[1:9])) ^ 1<<63)
+}
 
 // fire runs all timers that the watermark has reached, in order of time and key.
 func (c *core) fire(rec *kgo.Record, input int) error {
+	if c.watermark == noWatermark {
+		return nil
+	}
 	for _, s := range c.timers {
-		for s.next <= c.watermark && c.watermark != noWatermark {
-			if err := c.fireBatch(s, rec, input); err != nil {
+		for {
+			key, ok := c.next(s)
+			if c.failure != nil {
+				return c.failure
+			}
+			if !ok || timerTime(key) > c.watermark {
+				break
+			}
+			s.ahead[0] = ""
+			s.ahead = s.ahead[1:]
+			if err := c.fireOne(s, key, rec, input); err != nil {
 				return err
 			}
 		}
@@ -64,36 +128,17 @@ func (c *core) fire(rec *kgo.Record, input int) error {
 	return nil
 }
 
-func (c *core) fireBatch(s *timerState, rec *kgo.Record, input int) error {
-	var due []string
-	next := int64(math.MaxInt64)
-	cache := s.table.cache(&c.ctx)
-	cache.scan(statestore.Key(nil).Int(s.next), statestore.Key(nil).Int(math.MaxInt64).End(),
-		func(key string, v record.Timer) bool {
-			next = v.At
-			if v.At > c.watermark || len(due) == timerBatch {
-				return false
-			}
-			due = append(due, key)
-			next = math.MaxInt64
-			return true
-		})
-	if c.failure != nil {
-		return c.failure
+func (c *core) fireOne(s *timerState, key string, rec *kgo.Record, input int) error {
+	parts, err := statestore.DecodeKey([]byte(key))
+	if err != nil {
+		return fmt.Errorf("timer of table %s: %w", s.table.name, err)
 	}
-	s.next = next
-	for _, key := range due {
-		parts, err := statestore.DecodeKey([]byte(key))
-		if err != nil {
-			return fmt.Errorf("timer of table %s: %w", s.table.name, err)
-		}
-		at, user := parts[0].(int64), parts[1].(string)
-		c.ctx.enter(rec, input, []byte(user), at)
-		s.table.DeleteAt(&c.ctx, statestore.Key(key))
-		if err := s.handler(&c.ctx); err != nil {
-			// Not %w: a timer cannot reject the record that happened to move the watermark.
-			return fmt.Errorf("timer %s of key %q at %d: %v", s.table.name, user, at, err)
-		}
+	at, user := parts[0].(int64), parts[1].(string)
+	c.ctx.enter(rec, input, []byte(user), at)
+	s.table.DeleteAt(&c.ctx, statestore.Key(key))
+	if err := s.handler(&c.ctx); err != nil {
+		// Not %w: a timer cannot reject the record that happened to move the watermark.
+		return fmt.Errorf("timer %s of key %q at %d: %v", s.table.name, user, at, err)
 	}
 	return nil
 }

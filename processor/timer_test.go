@@ -58,9 +58,6 @@ func TestTimersFireOnceInOrder(t *testing.T) {
 		var clock, savedClock int64
 		for range 300 {
 			act := rnd.IntN(20)
-			if seed == 34 {
-				t.Log(act, clock, log, open)
-			}
 			switch {
 			case act == 0:
 				r.seal()
@@ -89,21 +86,67 @@ func TestTimersFireOnceInOrder(t *testing.T) {
 	}
 }
 
-// expect takes rounds of due timers, as each round may set more.
+// expect takes the first due timer again and again: each may set another that is due before the
+// rest.
 func expect(open map[firing]bool, clock int64) []firing {
 	var out []firing
 	for {
-		round := due(open, clock)
-		if len(round) == 0 {
+		first := due(open, clock)
+		if len(first) == 0 {
 			return out
 		}
-		for _, f := range round {
-			out = append(out, f)
-			delete(open, f)
-			if f.at%5 == 0 {
-				open[firing{f.at + 7, f.key}] = true
-			}
+		f := first[0]
+		out = append(out, f)
+		delete(open, f)
+		if f.at%5 == 0 {
+			open[firing{f.at + 7, f.key}] = true
 		}
+	}
+}
+
+// TestManyTimersFireInOrder has more timers than are held in memory, set in any order, some while
+// others fire, with a rewind and a restart in between.
+func TestManyTimersFireInOrder(t *testing.T) {
+	const n = 3 * timerAhead
+	rnd := rand.New(rand.NewPCG(1, 1))
+	var fired []firing
+	p := New("p")
+	timers := NewTimers(p, "x", func(ctx *Context) error {
+		fired = append(fired, firing{ctx.Time().UnixMilli(), ctx.Key()})
+		return nil
+	})
+	Input(p, "in", sampleType(), func(ctx *Context, v sample) error {
+		timers.Set(ctx, time.UnixMilli(v.At))
+		return nil
+	}).EventTime(func(v sample) time.Time { return time.UnixMilli(v.At / 1000) })
+	store := statestore.NewMem()
+	r := newRig(t, p, store)
+	want := make(map[firing]bool)
+	put := func(at int64, key string) {
+		if err := r.step(sample{key, at}); err != nil {
+			t.Fatal(err)
+		}
+		want[firing{at, key}] = true
+	}
+	for i := range n {
+		put(1000+int64(rnd.IntN(n)), fmt.Sprint("k", rnd.IntN(50)))
+		if i%(n/3) == n/6 {
+			r.seal()
+			r.commit(0)
+		}
+	}
+	r.seal()
+	r.commit(0)
+	if len(fired) != 0 {
+		t.Fatalf("%d timers fired early", len(fired))
+	}
+	r = newRig(t, p, store)
+	for step := int64(1); step <= 4; step++ {
+		put(1000*(1000+step*n/4), "late") // moves the event time over a quarter of the timers
+	}
+	all := due(want, 1000+n)
+	if !slices.Equal(fired, all) {
+		t.Fatalf("%d timers fired, want %d, or in another order", len(fired), len(all))
 	}
 }
 
