@@ -331,6 +331,9 @@ var errClosed = errors.New("task closed")
 
 // closeStore flushes and closes the slot's store; the slot's goroutines have ended.
 func (s *slot) closeStore(t *task) error {
+	if s.disk == nil {
+		return nil // closed before, or never opened
+	}
 	var err error
 	if t.store != nil {
 		err = t.store.Flush()

@@ -26,9 +26,12 @@ func (in *Instance) client(role string, opts ...kgo.Opt) (*kgo.Client, error) {
 
 func (in *Instance) closeClient(cl *kgo.Client) {
 	in.clients.Lock()
+	open := in.clients.m[cl]
 	delete(in.clients.m, cl)
 	in.clients.Unlock()
-	cl.CloseAllowingRebalance()
+	if open {
+		cl.CloseAllowingRebalance()
+	}
 }
 
 // closeClients closes every client that is open.

@@ -184,7 +184,7 @@ func (in *Instance) stop() {
 	for p := range in.slots {
 		parts = append(parts, p)
 	}
-	done := make(chan struct{})
+	done, member := make(chan struct{}), in.member
 	in.revoked(parts, true, done)
 	in.background(func() {
 		limit := time.NewTimer(in.cfg.TransactionTimeout + in.cfg.SessionTimeout)
@@ -194,6 +194,9 @@ func (in *Instance) stop() {
 			in.notice("the cluster does not answer: stopping without the last epoch, which the " +
 				"next start processes again")
 		case <-done:
+			// First the client, which lets a join under way end: a broker may never answer the
+			// join of a member that has left.
+			in.closeClient(member)
 			leave, cancel := context.WithTimeout(in.ctx, in.cfg.SessionTimeout)
 			if err := in.leave(leave); err != nil {
 				in.notice("%v; the group notices after session.timeout", err)
@@ -315,6 +318,9 @@ func (in *Instance) ask() (displaced bool) {
 	req.Group, req.InstanceID = in.cfg.ApplicationID, &in.cfg.InstanceID
 	req.MemberID, req.Generation = in.group.who.id, in.group.who.generation
 	in.group.mu.Unlock()
+	if req.Generation < 0 {
+		return false // the group gave us up itself and lets us in again
+	}
 	resp, err := req.RequestWith(in.ctx, in.admin)
 	if err != nil || !errors.Is(kerr.ErrorForCode(resp.ErrorCode), kerr.FencedInstanceID) {
 		return false

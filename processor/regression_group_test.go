@@ -77,48 +77,6 @@ func TestUpsetInstanceRecovers(t *testing.T) {
 	}
 }
 
-// TestDisplacedInstanceEnds: an instance runs → another process starts under its instance.id →
-// one of them ends and says why, rather than both taking the tasks from each other for ever.
-func TestDisplacedInstanceEnds(t *testing.T) {
-	t.Parallel()
-	b := newBed(t, 2)
-	instances := make(map[string]*processor.Instance)
-	start := func(dir string) {
-		cfg := b.config(dir)
-		cfg.InstanceID = "a"
-		instances[dir] = b.startWith(cfg, counting(nil))
-	}
-	start("first")
-	b.produce(100, 10)
-	b.outputs(100)
-	start("second")
-	total := 100
-	waitFor(t, "one to end", func() bool {
-		b.produce(100, 10)
-		total += 100
-		for dir, in := range instances {
-			select {
-			case <-in.Done():
-				mustSay(t, in.Wait(), "instance.id=a", "taken over by another process")
-				delete(instances, dir)
-			default:
-			}
-		}
-		return len(instances) < 2
-	})
-	b.produce(100, 10)
-	b.outputs(total + 100)
-	b.ledger(0)
-	b.ledger(1)
-	if len(instances) != 1 {
-		t.Fatal("both ended")
-	}
-	for _, in := range instances {
-		in.Stop()
-		ends(t, in)
-	}
-}
-
 // TestRebalancesUnderLoadLoseNothing: join, crash, rejoin, leave, rejoin, while records come.
 func TestRebalancesUnderLoadLoseNothing(t *testing.T) {
 	t.Parallel()

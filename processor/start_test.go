@@ -133,7 +133,7 @@ func TestStartRefuses(t *testing.T) {
 			t.Parallel()
 			b := newBed(t, 2)
 			cfg := b.config("a")
-			cfg.StartupTimeout = 300 * time.Millisecond
+			cfg.StartupTimeout = 2 * time.Second
 			r.spoil(b, &cfg)
 			pipe := r.pipe
 			if pipe == nil {

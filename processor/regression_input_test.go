@@ -57,3 +57,28 @@ func TestTableIsReadToItsEndBeforeTheFirstRecord(t *testing.T) {
 	b.drained("in")
 	stop(t, in)
 }
+
+// TestOversizedLateRecordIsDeadLettered: two tasks share a transaction → one meets a late record
+// that compression let into the input and that the late topic refuses. Neither may stick to it.
+func TestOversizedLateRecordIsDeadLettered(t *testing.T) {
+	t.Parallel()
+	b := strictBed(t, 2)
+	b.topic("app-win-late", 2, nil)
+	late := b.order(0, order{Key: "k", At: noon - 3_600_000, Pad: strings.Repeat("x", 2<<20)})
+	b.put(b.good(0), late, b.good(0), b.good(1))
+	cfg := b.config("a")
+	cfg.Listeners = append(cfg.Listeners, processor.Listener{
+		EpochAborted: func(i processor.AbortInfo) { t.Errorf("an epoch was lost: %+v", i) }})
+	in := b.startWith(cfg, strict())
+	b.drained("in")
+	if recs := b.records("app-win-late"); len(recs) != 0 {
+		t.Errorf("%d late records", len(recs))
+	}
+	recs := b.records("app-dlq")
+	if len(recs) != 1 || header(recs[0], "__streams.errors.exception") != "RecordTooLarge" {
+		t.Errorf("dead letters: %d", len(recs))
+	}
+	b.ledger(0)
+	b.ledger(1)
+	stop(t, in)
+}
