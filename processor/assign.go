@@ -338,9 +338,7 @@ func (s *slot) closeStore(t *task) error {
 	if t.store != nil {
 		err = t.store.Flush()
 	}
-	if s.disk != nil {
-		err = errors.Join(err, s.disk.Close())
-		s.disk = nil
-	}
+	err = errors.Join(err, s.disk.Close())
+	s.disk = nil
 	return err
 }

@@ -81,7 +81,7 @@ func (s *sourceStep[V]) decodeValue(rec *kgo.Record) error {
 }
 
 func (s *sourceStep[V]) timeOf(rec *kgo.Record) (int64, error) {
-	stamp := max(rec.Timestamp.UnixMilli(), 0)
+	stamp := rec.Timestamp.UnixMilli()
 	at := stamp
 	if s.eventTime != nil {
 		at = s.eventTime(s.val).UnixMilli()
