@@ -34,7 +34,7 @@ func TestLostEndTxnIsSettled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBedOn(t, 2, c.options...)
+			b := newBed(t, 2, c.options...)
 			var net faultnet.Dialer
 			var unconfirmed, epochs atomic.Int64
 			cfg := b.config("a")

@@ -174,6 +174,9 @@ func TestBadInput(t *testing.T) {
 	goods := len(bad) + 2
 	dead := b.records("app-dlq")
 	b.counted(goods)
+	if recs := b.records("huge"); len(recs) != 0 {
+		t.Fatalf("%d huge outputs", len(recs))
+	}
 	if len(dead) != len(bad)+1 {
 		t.Fatalf("%d dead letters, want %d", len(dead), len(bad)+1)
 	}
@@ -198,6 +201,35 @@ func TestBadInput(t *testing.T) {
 	b.counted(goods)
 }
 
+// TestNegativeKafkaTimestamp reads an input whose event time is the Kafka timestamp.
+func TestNegativeKafkaTimestamp(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 1)
+	early := func(ms int64) *kgo.Record {
+		return &kgo.Record{Topic: "in", Key: []byte("k"), Value: b.value(event{Key: "k", N: 1}),
+			Timestamp: time.UnixMilli(ms)}
+	}
+	b.put(early(noon), early(-1), early(-5_000), early(noon))
+	in := b.start("a", counting(nil))
+	b.drained("in")
+	dead := b.records("app-dlq")
+	if len(dead) != 2 {
+		t.Fatalf("%d dead letters, want 2", len(dead))
+	}
+	for i, message := range []string{"-1 ms", "-5000 ms"} {
+		kind := header(dead[i], "__streams.errors.exception")
+		text := header(dead[i], "__streams.errors.message")
+		if kind != "InvalidTimestamp" || !strings.Contains(text, message) {
+			t.Errorf("dead letter %d: %s: %s; want %s", i, kind, text, message)
+		}
+	}
+	b.counted(2)
+	if pos, _ := b.position(0); pos.Watermark != noon-2000 {
+		t.Errorf("watermark %d, want %d", pos.Watermark, noon-2000)
+	}
+	stop(t, in)
+}
+
 // counted checks that the strict pipeline's outputs are the counts 1 to n of key k, in order.
 func (b *bed) counted(n int) {
 	b.t.Helper()
@@ -209,9 +241,6 @@ func (b *bed) counted(n int) {
 		if e := decode(b, schemas.Avro[event](eventSchema), r.Value); e.N != int64(i+1) {
 			b.t.Fatalf("output %d counts %d", i, e.N)
 		}
-	}
-	if recs := b.records("huge"); len(recs) != 0 {
-		b.t.Fatalf("%d huge outputs", len(recs))
 	}
 }
 

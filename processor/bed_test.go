@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
@@ -59,9 +60,10 @@ type bed struct {
 	dir      string
 }
 
-func newBed(t *testing.T, partitions int32) *bed {
+func newBed(t *testing.T, partitions int32, options ...kfake.Opt) *bed {
 	t.Helper()
-	cluster, err := embedded.Start(t.Context(), embedded.Config{SessionTimeoutMin: time.Second})
+	cluster, err := embedded.Start(t.Context(), embedded.Config{SessionTimeoutMin: time.Second,
+		Options: options})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ type Config struct {
 	// MemoryMax is the budget in bytes for block cache, overlays and fetch buffers. Default:
 	// half of the container's or the machine's memory, at most 2 GiB.
 	MemoryMax int64
-	// UncommittedMaxBytes seals an epoch early. Default: an eighth of MemoryMax, at most 64 MiB.
+	// UncommittedMaxBytes seals an epoch early. Default: an eighth of MemoryMax, at most 24 MiB.
 	UncommittedMaxBytes int64
 	// TopicPrefix is put before the names of all input and output topics of the pipeline.
 	TopicPrefix string
@@ -96,7 +96,7 @@ func (c *Config) EnsureDefaults() {
 		c.MemoryMax = defaultMemory()
 	}
 	if c.UncommittedMaxBytes == 0 {
-		c.UncommittedMaxBytes = min(c.MemoryMax/8, 64<<20)
+		c.UncommittedMaxBytes = min(c.MemoryMax/8, 24<<20)
 	}
 	if c.Compression == "" {
 		c.Compression = "snappy"

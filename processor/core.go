@@ -73,7 +73,6 @@ type core struct {
 	ctx       Context
 	fx        *Effects
 	spare     *Effects // of a committed epoch, for its memory
-	changes   slab     // keys and values of changes: they live until they are on disk
 
 	position    record.Position // as of the last record stepped
 	claim       int64           // offset of the claim record under which the task runs
@@ -290,7 +289,7 @@ func (c *core) newEffects() *Effects {
 		c.spare = nil
 		return fx
 	}
-	return &Effects{Task: c.name, slab: slab{hold: true}}
+	return &Effects{Task: c.name}
 }
 
 // applied tells the tables that the store holds the sealed epoch fx, and trims their caches.

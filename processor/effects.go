@@ -32,7 +32,7 @@ type Effects struct {
 	delta    TaskEpoch
 	claim    bool        // this share is a claim record only
 	last     *kgo.Record // the position or claim record as produced; acked, it has its offset
-	slab     slab        // keys, values and headers of Outputs
+	slab     slab        // keys and values of Outputs and Changes, and headers
 	records  arena[kgo.Record]
 	headers  arena[kgo.RecordHeader]
 	owner    *task
@@ -127,7 +127,6 @@ type slab struct {
 	buf  []byte   // chunk in use
 	full [][]byte // chunks before it
 	free [][]byte // chunks to be used again
-	hold bool     // keep chunks for reset
 }
 
 const (
@@ -145,7 +144,7 @@ func (s *slab) tail() []byte {
 }
 
 func (s *slab) turn() {
-	if s.hold && s.buf != nil {
+	if s.buf != nil {
 		s.full = append(s.full, s.buf)
 	}
 	if n := len(s.free); n > 0 {
@@ -174,7 +173,5 @@ func (s *slab) keep(b []byte) []byte {
 func (s *slab) join(prefix []byte, key string) []byte {
 	return s.keep(append(append(s.tail(), prefix...), key...))
 }
-
-func (s *slab) bytes(b []byte) []byte { return s.keep(append(s.tail(), b...)) }
 
 func (s *slab) string(b string) []byte { return s.keep(append(s.tail(), b...)) }

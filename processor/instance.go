@@ -325,6 +325,12 @@ func (in *Instance) ask() (displaced bool) {
 	if err != nil || !errors.Is(kerr.ErrorForCode(resp.ErrorCode), kerr.FencedInstanceID) {
 		return false
 	}
+	in.group.mu.Lock()
+	rejoined := in.group.who.id != req.MemberID
+	in.group.mu.Unlock()
+	if rejoined {
+		return false // it was we who took the instance id over, while the question was under way
+	}
 	in.displaced()
 	return true
 }

@@ -9,32 +9,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"pawl/internal/embedded"
 	"pawl/processor"
-	"pawl/schemas"
 )
-
-// newBedOn is newBed on a broker with options of its own.
-func newBedOn(t *testing.T, partitions int32, options ...kfake.Opt) *bed {
-	t.Helper()
-	cluster, err := embedded.Start(t.Context(), embedded.Config{SessionTimeoutMin: time.Second,
-		Options: options})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	b := &bed{t: t, cluster: cluster, dir: t.TempDir(),
-		registry: schemas.NewClient(schemas.ClientConfig{URL: cluster.RegistryURL()})}
-	b.resolver = schemas.NewResolver(b.registry)
-	b.client = b.newClient()
-	b.manual = b.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	b.adm = kadm.NewClient(b.client)
-	b.topic("in", partitions, nil)
-	return b
-}
 
 // fault has the broker refuse the next n requests of a kind without looking at them; -1: all.
 func (b *bed) fault(key kmsg.Key, err *kerr.Error, n int) *kfake.FaultHandle {

@@ -125,6 +125,9 @@ func (c *cache[V]) find(key statestore.Key) *entry[V] {
 	if !c.looked {
 		c.look()
 	}
+	if c.all && len(c.m) == 0 {
+		return nil // saves an optional table that nobody uses the hashing
+	}
 	e := c.m[string(key)]
 	if e == nil && !c.all {
 		e = c.read(key)
@@ -237,16 +240,16 @@ func (c *cache[V]) touch(e *entry[V]) {
 func (c *cache[V]) seal(fx *Effects, digest *uint64) error {
 	for _, e := range c.dirty {
 		e.dirty, e.pinned = false, true
-		key := c.core.changes.join(c.prefix, e.key)
+		key := fx.slab.join(c.prefix, e.key)
 		var value []byte
 		var hash uint64
 		if e.live {
-			b, err := c.enc.Append(c.core.changes.tail(), &e.val)
+			b, err := c.enc.Append(fx.slab.tail(), &e.val)
 			if err != nil {
 				return fmt.Errorf("encode table %s, key %s: %w", c.name,
 					formatKey([]byte(e.key)), err)
 			}
-			value = c.core.changes.keep(b)
+			value = fx.slab.keep(b)
 			if err := c.fits(e.key, len(key)+len(value)); err != nil {
 				return err
 			}

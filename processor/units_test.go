@@ -39,7 +39,7 @@ func TestSlabKeepsWhatItHandsOut(t *testing.T) {
 		var b []byte
 		switch n % 3 {
 		case 0:
-			b = s.bytes(fill)
+			b = s.join(fill, "")
 		case 1:
 			b = s.join(fill[:size/2], string(fill[size/2:]))
 		default:

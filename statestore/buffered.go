@@ -20,20 +20,8 @@ type Buffered struct {
 	mu      sync.RWMutex
 	active  *generation
 	writing *generation // nil when Spill is not running
+	spare   *generation // the last one written, emptied: its map need not grow again
 	mark    Mark
-}
-
-// generation is a set of committed changes, the newest per key. A nil value is a deletion.
-type generation struct {
-	all     map[string]change
-	ordered btree.Map[string, []byte] // the keys of scanned tables once more, in order
-	bytes   int64
-	mark    Mark
-}
-
-type change struct {
-	key   []byte
-	value []byte
 }
 
 // NewBuffered buffers changes for base.
@@ -41,34 +29,32 @@ func NewBuffered(base Store) *Buffered {
 	return &Buffered{base: base, mark: base.Mark(), active: newGeneration()}
 }
 
-func newGeneration() *generation { return &generation{all: make(map[string]change)} }
-
 // Get implements Store.
 func (s *Buffered) Get(key []byte) ([]byte, bool, error) {
-	s.mu.RLock()
-	c, ok := s.active.all[string(key)]
-	if !ok && s.writing != nil {
-		c, ok = s.writing.all[string(key)]
-	}
-	s.mu.RUnlock()
-	if ok {
-		return c.value, c.value != nil, nil
+	if value, ok := s.buffered(key); ok {
+		return value, value != nil, nil
 	}
 	return s.base.Get(key)
 }
 
-// Apply implements Store. It keeps the changes' slices.
+// buffered returns a copy: Apply writes over what it has.
+func (s *Buffered) buffered(key []byte) (value []byte, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	value, ok = s.active.get(key)
+	if !ok && s.writing != nil {
+		value, ok = s.writing.get(key)
+	}
+	return bytes.Clone(value), ok
+}
+
+// Apply implements Store.
 func (s *Buffered) Apply(changes []Change, m Mark) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.active
 	for _, c := range changes {
-		key := unsafe.String(unsafe.SliceData(c.Key), len(c.Key)) // c.Key is ours and never changes
-		g.all[key] = change{c.Key, c.Value}
-		if c.Ordered {
-			g.ordered.Set(key, c.Value)
-		}
-		g.bytes += int64(len(c.Key) + len(c.Value) + 64)
+		g.set(c)
 	}
 	g.mark = m
 	s.mark = m
@@ -102,16 +88,21 @@ func (s *Buffered) Spill() error {
 		return fmt.Errorf("spill state: two at once")
 	}
 	g := s.active
-	if len(g.all) == 0 && g.mark.Offset == 0 {
+	if len(g.at) == 0 && g.mark.Offset == 0 {
 		s.mu.Unlock()
 		return nil
 	}
-	s.writing, s.active = g, newGeneration()
+	s.writing, s.active, s.spare = g, s.spare, nil
+	if s.active == nil {
+		s.active = newGeneration()
+	}
 	s.mu.Unlock()
 
-	changes := make([]Change, 0, len(g.all))
-	for _, c := range g.all {
-		changes = append(changes, Change{Key: c.key, Value: c.value})
+	changes := make([]Change, len(g.cells))
+	for i := range g.cells {
+		c := &g.cells[i]
+		changes[i] = Change{Key: unsafe.Slice(unsafe.StringData(c.key), len(c.key)),
+			Value: c.read()}
 	}
 	err := s.base.Apply(changes, g.mark)
 	if err != nil {
@@ -120,6 +111,7 @@ func (s *Buffered) Spill() error {
 	s.mu.Lock()
 	s.writing = nil
 	s.mu.Unlock()
+	s.spare = g.emptied() // Spill's own: nobody reads g any more
 	return nil
 }
 
@@ -179,13 +171,14 @@ func (s *Buffered) Scan(from, to []byte, fn func(key, value []byte) bool) error 
 
 // cursor walks one generation's ordered keys below to.
 type cursor struct {
-	it btree.MapIter[string, []byte]
+	g  *generation
+	it btree.MapIter[string, int32]
 	to []byte
 	ok bool
 }
 
 func newCursor(g *generation, from, to []byte) *cursor {
-	c := &cursor{it: g.ordered.Iter(), to: to}
+	c := &cursor{g: g, it: g.ordered.Iter(), to: to}
 	c.ok = c.it.Seek(string(from))
 	c.check()
 	return c
@@ -197,7 +190,7 @@ func (c *cursor) check() { c.ok = c.ok && bytes.Compare([]byte(c.it.Key()), c.to
 func least(layers []*cursor) (key string, value []byte, ok bool) {
 	for _, c := range layers {
 		if c.ok && (!ok || c.it.Key() < key) {
-			key, value, ok = c.it.Key(), c.it.Value(), true
+			key, value, ok = c.it.Key(), c.g.cells[c.it.Value()].read(), true
 		}
 	}
 	return key, value, ok

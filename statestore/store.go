@@ -24,12 +24,13 @@ type Mark struct {
 // Store is the committed state of one task. Get and Scan may be called from any goroutine, Apply
 // and Flush from one at a time.
 type Store interface {
-	// Get returns the value of key. The slice is the caller's to read until the next Apply.
+	// Get returns the value of key. The slice is the caller's to read.
 	Get(key []byte) (value []byte, ok bool, err error)
 	// Scan calls fn for the keys in [from, to) in order until it returns false; the slices are
 	// valid during the call only, and fn must not use the store.
 	Scan(from, to []byte, fn func(key, value []byte) bool) error
-	// Apply makes the changes and the mark visible together. The store keeps the slices.
+	// Apply makes the changes and the mark visible together. It may reorder the changes, and keeps
+	// none of their slices.
 	Apply(changes []Change, m Mark) error
 	// Mark returns the mark of the last Apply.
 	Mark() Mark

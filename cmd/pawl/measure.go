@@ -59,28 +59,29 @@ func (b *benchRun) process(ctx context.Context) error {
 	bar := newProgress(b.app.stdout, "process", b.options.events)
 	defer bar.finish()
 	var began time.Time
+	lookedAt := time.Now()
 	var atStart, before time.Duration
 	var lagThen int64 = -1
 	for {
+		now := time.Now()
 		used, err := child.CPUTime()
 		if err != nil {
 			return err
 		}
 		all, err := groupProgress(ctx, b.adm, b.group, b.inputs)
-		now := time.Now()
 		if err == nil {
 			left := lag(all)
 			lagThen = max(lagThen, left)
 			if began.IsZero() && (left < lagThen || b.taskRuns()) {
-				// The reading before the first sign of work: none of the work is left out.
-				began, atStart = now, before
+				// The look before the first sign of work: none of the work is left out.
+				began, atStart = lookedAt, before
 			}
 			bar.set(b.options.events-min(left, b.options.events), b.options.events)
 			if left == 0 {
-				return b.measured(now.Sub(began), atStart)
+				return b.measured(time.Since(began), atStart)
 			}
 		}
-		before = used
+		lookedAt, before = now, used
 		select {
 		case err := <-b.fleet.failed:
 			return err

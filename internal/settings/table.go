@@ -76,7 +76,7 @@ func engine() []Setting {
 		{Name: "memory.max", Default: "auto", kind: size{auto: true},
 			Doc: "Budget of caches, overlays and fetches; auto is half of memory, at most 2GiB."},
 		{Name: "statestore.uncommitted.max.bytes", Default: "auto", kind: size{auto: true},
-			Doc: "Uncommitted state that seals an epoch early; auto is memory.max/8, max 64MiB."},
+			Doc: "Uncommitted state that seals an epoch early; auto is memory.max/8, max 24MiB."},
 		{Name: "provenance.header", Default: "true", kind: truth{},
 			Doc: "Name each output's input record in the header pawl.src."},
 	}
