@@ -149,8 +149,12 @@ func (c *check) task(ctx context.Context, m *matcher, partition int32) error {
 	for _, window := range c.spec.Windows {
 		late[window] = newBag()
 	}
+	quiet := func(t idle) error {
+		from := id{input: len(c.spec.Inputs), partition: partition, offset: t.number}
+		return c.expectAll(ctx, m, from, model.Idle(t.watermark))
+	}
 	for {
-		i, rec, err := order.next(ctx, model.Idle)
+		i, rec, err := order.next(ctx, quiet)
 		if err != nil {
 			return err
 		}
@@ -191,22 +195,30 @@ func (c *check) feed(ctx context.Context, m *matcher, model Model, input int, re
 	c.report.RecordsIn++
 	ledger[out.Fate]++
 	from := id{input: input, partition: rec.Partition, offset: rec.Offset}
-	switch out.Fate {
-	case Late:
+	windows := out.LateFor
+	if out.Fate == Late {
+		windows = append(windows, out.Window)
+	}
+	for _, window := range windows {
 		c.report.Late++
-		b := late[out.Window]
+		b := late[window]
 		if b == nil {
-			return fmt.Errorf("the model says late for window %q, which the spec lacks", out.Window)
+			return fmt.Errorf("the model says late for window %q, which the spec lacks", window)
 		}
 		b.add(rec.Key, rec.Value, stamp, rec.Headers, 1)
-		return nil
-	case Dead:
+	}
+	if out.Fate == Dead {
 		c.report.DeadLettered++
 		from.output = len(c.spec.Outputs)
 		return m.expect(ctx, from, want{partition: rec.Partition, key: rec.Key, timestamp: stamp,
 			dead: &dead{value: rec.Value, headers: rec.Headers, exception: out.Exception}})
 	}
-	for n, o := range out.Outputs {
+	return c.expectAll(ctx, m, from, out.Outputs)
+}
+
+// expectAll looks for the outputs of one cause, in the order of their ordinals.
+func (c *check) expectAll(ctx context.Context, m *matcher, from id, outputs []Output) error {
+	for n, o := range outputs {
 		from.ordinal = n
 		if from.output = c.output(o.Topic); from.output < 0 {
 			return fmt.Errorf("the model gave output topic %s, which the spec lacks", o.Topic)

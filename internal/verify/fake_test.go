@@ -130,7 +130,14 @@ func (m *toy) Feed(_ context.Context, in verify.Input) (verify.Outcome, error) {
 	return verify.Outcome{Outputs: outs}, nil
 }
 
-func (m *toy) Idle(watermark int64)  { m.watermark = watermark }
+// Idle gives an output when it gets beyond 80 s.
+func (m *toy) Idle(watermark int64) []verify.Output {
+	m.watermark = watermark
+	if watermark < 80_000 {
+		return nil
+	}
+	return []verify.Output{{Topic: "sums", Key: "idle", Timestamp: watermark, Value: sum{1}}}
+}
 func (m *toy) Watermark() int64      { return m.watermark }
 func (m *toy) State() map[string]any { return m.sums }
 

@@ -50,6 +50,17 @@ func (b *bag) add(key, value []byte, timestamp int64, headers []kgo.RecordHeader
 	b.key[sum] = string(key)
 }
 
+// withoutLate are the headers that the record came with. What the engine adds must name the window,
+// or it stays and makes a difference.
+func withoutLate(headers []kgo.RecordHeader, window string) []kgo.RecordHeader {
+	n := len(headers) - 3
+	if n < 0 || headers[n].Key != "pawl.window" || string(headers[n].Value) != window ||
+		headers[n+1].Key != "pawl.watermark" || headers[n+2].Key != "pawl.lateness" {
+		return headers
+	}
+	return headers[:n]
+}
+
 // compareLate takes the records of one partition of a window's late topic out of b, and reports
 // what is left.
 func (c *check) compareLate(ctx context.Context, window string, partition int32, b *bag) error {
@@ -57,7 +68,7 @@ func (c *check) compareLate(ctx context.Context, window string, partition int32,
 	bounds := c.late[window]
 	if int(partition) < len(bounds) {
 		err := each(ctx, c.source, topic, partition, bounds[partition], func(r *kgo.Record) error {
-			b.add(r.Key, r.Value, r.Timestamp.UnixMilli(), r.Headers, -1)
+			b.add(r.Key, r.Value, r.Timestamp.UnixMilli(), withoutLate(r.Headers, window), -1)
 			return nil
 		})
 		if err != nil {

@@ -237,7 +237,7 @@ func (m *matcher) cause(output int, rec *kgo.Record) (id, error) {
 		}
 		b = b[size:]
 	}
-	if len(b) > 0 || n[0] >= uint64(len(m.c.spec.Inputs)) {
+	if len(b) > 0 || n[0] > uint64(len(m.c.spec.Inputs)) {
 		return id{}, fmt.Errorf("header pawl.src %x names no input", header(rec, "pawl.src"))
 	}
 	return id{output, int(n[0]), int32(n[1]), int64(n[2]), int(n[3])}, nil
@@ -264,7 +264,11 @@ func (m *matcher) topic(output int) string {
 
 // origin names the input record behind an id.
 func (m *matcher) origin(i id) string {
-	return fmt.Sprintf("%s-%d offset %d ordinal %d", m.c.spec.Inputs[i.input].Name, i.partition,
+	name := m.c.app + "-ticks" // an idle tick is a cause like an input record
+	if i.input < len(m.c.spec.Inputs) {
+		name = m.c.spec.Inputs[i.input].Name
+	}
+	return fmt.Sprintf("%s-%d offset %d ordinal %d", name, i.partition,
 		i.offset, i.ordinal)
 }
 

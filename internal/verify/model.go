@@ -48,6 +48,7 @@ type Outcome struct {
 	Exception string   // of a dead letter: its class
 	Window    string   // of a late record: the window it is late for
 	Outputs   []Output // in the order of their ordinals
+	LateFor   []string // windows that the record came too late for, whatever its fate
 }
 
 // Output is one record that should stand on an output topic.
@@ -62,8 +63,8 @@ type Output struct {
 type Model interface {
 	// Feed takes the task's next record, in the order in which the task took them.
 	Feed(ctx context.Context, in Input) (Outcome, error)
-	// Idle moves the watermark, in ms, without a record.
-	Idle(watermark int64)
+	// Idle moves the watermark, in ms, without a record, and returns what that leads to.
+	Idle(watermark int64) []Output
 	// Watermark is where the watermark stands, in ms.
 	Watermark() int64
 	// State is all state by name, in the form that Spec.Canonical brings the changelog into.

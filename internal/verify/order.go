@@ -32,6 +32,7 @@ type mark struct {
 
 // idle is a watermark that moved without a record.
 type idle struct {
+	number    int64 // of all the task's ticks, from 0
 	after     []mark
 	watermark int64
 }
@@ -45,17 +46,19 @@ func (c *check) readTicks(ctx context.Context, partition int32) (*decided, error
 	}
 	dec := schemas.NewDecoder(record.TickType(), c.resolver)
 	topic := c.app + "-ticks"
+	number := int64(-1)
 	err := each(ctx, c.source, topic, partition, bounds[partition], func(rec *kgo.Record) error {
+		number++
 		var tick record.Tick
 		if err := decode(ctx, dec, c.resolver, rec.Value, &tick); err != nil {
 			return fmt.Errorf("tick at %s-%d offset %d: %w", topic, partition, rec.Offset, err)
 		}
-		return c.tick(d, &tick)
+		return c.tick(d, &tick, number)
 	})
 	return d, err
 }
 
-func (c *check) tick(d *decided, tick *record.Tick) error {
+func (c *check) tick(d *decided, tick *record.Tick, number int64) error {
 	var after []mark
 	for _, m := range tick.After {
 		i := c.input(m.Topic)
@@ -69,7 +72,7 @@ func (c *check) tick(d *decided, tick *record.Tick) error {
 	case record.TickBootstrap:
 		d.boot[tick.Topic] = tick.Offset
 	case record.TickIdle:
-		d.idle = append(d.idle, idle{after, tick.Watermark})
+		d.idle = append(d.idle, idle{number, after, tick.Watermark})
 	case record.TickDeviation:
 		i := c.input(tick.Topic)
 		if i < 0 {
@@ -132,8 +135,8 @@ func (m *merge) advance(ctx context.Context, input int) error {
 }
 
 // next returns the next record and its input, or nil at the end. Idle ticks that happened before
-// it are given to idle first.
-func (m *merge) next(ctx context.Context, idle func(watermark int64)) (int, *kgo.Record, error) {
+// it are given to quiet first.
+func (m *merge) next(ctx context.Context, quiet func(idle) error) (int, *kgo.Record, error) {
 	for len(m.ticks.idle) > 0 {
 		ready, err := m.reached(m.ticks.idle[0].after)
 		if err != nil {
@@ -142,7 +145,9 @@ func (m *merge) next(ctx context.Context, idle func(watermark int64)) (int, *kgo
 		if !ready {
 			break
 		}
-		idle(m.ticks.idle[0].watermark)
+		if err := quiet(m.ticks.idle[0]); err != nil {
+			return 0, nil, err
+		}
 		m.ticks.idle = m.ticks.idle[1:]
 	}
 	i, err := m.choose()
