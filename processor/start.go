@@ -247,10 +247,10 @@ func (in *Instance) bindAll(ctx context.Context, b *binding, pl *planner,
 		}
 		bound := boundInput{topic: name, id: [16]byte(pl.topics[name].ID), table: i.isTable(),
 			topicID: pl.topics[name].ID.String()}
-		if i.lateName() != "" {
-			bound.late = topic(lateTopic(b.app, i.lateName()))
-		}
 		b.inputs = append(b.inputs, bound)
+	}
+	for _, window := range in.pipe.windows {
+		b.windows = append(b.windows, topic(lateTopic(b.app, window)))
 	}
 	for _, o := range in.pipe.outputs {
 		name := in.cfg.TopicPrefix + o.topic()

@@ -49,6 +49,7 @@ func (s *Settings) Processor() processor.Config {
 		StartupTimeout:      notZero(s.Duration("startup.timeout")),
 		MaxOutOfOrderness:   minus(s.Duration("max.out.of.orderness")),
 		MaxFutureSkew:       notZero(s.Duration("max.future.skew")),
+		IdleTimeout:         s.durationOrOff("idle.timeout"),
 		MemoryMax:           s.Bytes("memory.max"),
 		UncommittedMaxBytes: s.Bytes("statestore.uncommitted.max.bytes"),
 		NoProvenance:        !s.Bool("provenance.header"),
@@ -74,6 +75,14 @@ func (s *Settings) Fraud() fraud.Config {
 	}
 	cfg.EnsureDefaults()
 	return cfg
+}
+
+// durationOrOff is negative for off.
+func (s *Settings) durationOrOff(name string) time.Duration {
+	if s.Text(name) == "off" {
+		return -1
+	}
+	return s.Duration(name)
 }
 
 // minus says an explicit 0 to a field whose zero value means its default.

@@ -73,9 +73,15 @@ func (n number) check(value string) error {
 	return nil
 }
 
-type duration struct{ positive bool }
+type duration struct {
+	positive bool
+	off      bool // the word off is a value too
+}
 
 func (d duration) check(value string) error {
+	if d.off && value == "off" {
+		return nil
+	}
 	v, err := time.ParseDuration(value)
 	if err != nil {
 		return fmt.Errorf("is not a duration; write a number with a unit, such as 250ms, 10s or 5m")

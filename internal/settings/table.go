@@ -73,6 +73,8 @@ func engine() []Setting {
 			Doc: "How far behind the highest event time a record may come and be in time."},
 		{Name: "max.future.skew", Default: "1h", kind: duration{},
 			Doc: "How far event time may run ahead of the Kafka timestamp before dead-lettering."},
+		{Name: "idle.timeout", Default: "30s", kind: duration{positive: true, off: true},
+			Doc: "After this silence event time moves on with the clock; off: never."},
 		{Name: "memory.max", Default: "auto", kind: size{auto: true},
 			Doc: "Budget of caches, overlays and fetches; auto is half of memory, at most 2GiB."},
 		{Name: "statestore.uncommitted.max.bytes", Default: "auto", kind: size{auto: true},

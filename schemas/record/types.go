@@ -16,6 +16,10 @@ var (
 	tickSchema string
 	//go:embed timer.avsc
 	timerSchema string
+	//go:embed counter.avsc
+	counterSchema string
+	//go:embed sessions.avsc
+	sessionsSchema string
 )
 
 // PositionType returns how a Position is written and read.
@@ -29,3 +33,9 @@ func TickType() schemas.Type[Tick] { return schemas.Avro[Tick](tickSchema) }
 
 // TimerType returns how a Timer is written and read.
 func TimerType() schemas.Type[Timer] { return schemas.Avro[Timer](timerSchema) }
+
+// CounterType returns how a Counter is written and read.
+func CounterType() schemas.Type[Counter] { return schemas.Avro[Counter](counterSchema) }
+
+// SessionsType returns how Sessions are written and read.
+func SessionsType() schemas.Type[Sessions] { return schemas.Avro[Sessions](sessionsSchema) }
