@@ -42,7 +42,8 @@ func TestJoin(t *testing.T) {
 		compareLogs(t, 2, 60, 8, left,
 			func(p *Pipeline, say func(string, ...any)) Handler[sample] {
 				give := func(ctx *Context, l, r sample, ok bool) {
-					say("%s %d %d %v at %d", ctx.Key(), l.At/10, r.At/10, ok, ctx.Time().UnixMilli())
+					say("%s %d %d %v at %d", ctx.Key(), l.At/10, r.At/10, ok,
+						ctx.Time().UnixMilli())
 				}
 				if outer {
 					return sides(LeftJoin(p, "j", in, sampleType(), sampleType(), give))
@@ -170,7 +171,9 @@ func TestPattern(t *testing.T) {
 					return
 				}
 				open[key] = append(open[key], event{at, kind})
-				slices.SortStableFunc(open[key], func(a, b event) int { return int(a.at - b.at) })
+				slices.SortStableFunc(open[key], func(a, b event) int {
+					return int(a.at - b.at)
+				})
 				m.pending = nil
 				for key, list := range open {
 					for len(list) > 0 {
@@ -191,7 +194,8 @@ func TestPattern(t *testing.T) {
 							}
 							found += fmt.Sprintf(" %d/%d", e.at, e.kind)
 							if steps++; steps == 3 {
-								m.pending = append(m.pending, said{due, key, head + " true" + found})
+								text := head + " true" + found
+								m.pending = append(m.pending, said{due, key, text})
 								found, steps = "", 0
 							}
 						}

@@ -38,7 +38,9 @@ func TestCounts(t *testing.T) {
 	for _, n := range []int{1, 2, 5} {
 		compareLogs(t, 1, 40, 12, map[string]int{"b": 4, "b-count": 4, "l": 4 * n, "l-count": 4},
 			func(p *Pipeline, say func(string, ...any)) Handler[sample] {
-				add := func(a, v sample) sample { return sample{Key: a.Key + fmt.Sprint(v.At/10, " ")} }
+				add := func(a, v sample) sample {
+					return sample{Key: a.Key + fmt.Sprint(v.At/10, " ")}
+				}
 				return Branch(
 					AggregateCount(p, "b", n, sampleType(), add,
 						func(ctx *Context, batch int64, a sample) {
@@ -72,7 +74,8 @@ func TestCounts(t *testing.T) {
 func TestEarlyResults(t *testing.T) {
 	var log []string
 	p := New("p")
-	h := Aggregate(p, "w", Tumbling(millis(100)).Grace(millis(10)).EmitEvery(millis(20)), sampleType(),
+	w := Tumbling(millis(100)).Grace(millis(10)).EmitEvery(millis(20))
+	h := Aggregate(p, "w", w, sampleType(),
 		func(a, _ sample) sample { return sample{At: a.At + 1} },
 		func(ctx *Context, s Span, a sample) {
 			log = append(log, fmt.Sprintf("%s [%d,%d) %d %v at %d", ctx.Key(), s.Start.UnixMilli(),
@@ -136,7 +139,8 @@ func TestOperatorFaults(t *testing.T) {
 	p := New("p")
 	typ := sampleType()
 	var nothing Handler[sample]
-	Aggregate(p, "a", Tumbling(0).Grace(-time.Second), typ, func(a, _ sample) sample { return a }, nil)
+	first := func(a, _ sample) sample { return a }
+	Aggregate(p, "a", Tumbling(0).Grace(-time.Second), typ, first, nil)
 	Aggregate[sample](p, "b", Hopping(time.Second, 2*time.Second), typ, nil, nil)
 	AggregateSessions[sample](p, "c", SessionGap(time.Microsecond), typ, nil, nil, nil)
 	AggregateCount[sample](p, "d", 0, typ, nil, nil)
