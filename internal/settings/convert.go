@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"time"
 
-	"pawl/pipelines/fraud"
 	"pawl/processor"
 	"pawl/schemas"
 )
@@ -56,22 +55,6 @@ func (s *Settings) Processor() processor.Config {
 	}
 	if s.Text("schema.registry.url") != "" {
 		cfg.Registry = schemas.NewClient(s.Registry())
-	}
-	cfg.EnsureDefaults()
-	return cfg
-}
-
-// Fraud is the fraud pipeline's configuration with its defaults filled in.
-func (s *Settings) Fraud() fraud.Config {
-	cfg := fraud.Config{
-		Span:              s.Duration("fraud.span"),
-		Grace:             minus(s.Duration("fraud.grace")),
-		MaxCount:          int(s.Int("fraud.max.count")),
-		MaxTotalCents:     s.Int("fraud.max.total.cents"),
-		AmountMaxCents:    s.Int("fraud.amount.max.cents"),
-		NoDecisions:       !s.Bool("fraud.decisions"),
-		MaxOutOfOrderness: minus(s.Duration("max.out.of.orderness")),
-		MaxFutureSkew:     minus(s.Duration("max.future.skew")),
 	}
 	cfg.EnsureDefaults()
 	return cfg
