@@ -26,6 +26,8 @@ var mayImport = map[string][]string{
 	"processor":             {"schemas", "schemas/record", "statestore"},
 	"processor/aggregate":   {"schemas"},
 
+	"processor/processortest": {"processor", "schemas", "schemas/record", "statestore"},
+
 	"internal/faultnet": {},
 	"internal/embedded": {"schemas"},
 	"internal/loadgen":  {"schemas"},
@@ -96,7 +98,7 @@ func imported(spec *ast.ImportSpec) string {
 
 // soleImporters are the files that alone may know a dependency, by the dependency's path.
 var soleImporters = map[string][]string{
-	"github.com/cockroachdb/pebble": {"statestore/pebble.go"},
+	"github.com/cockroachdb/pebble": {"statestore/pebble.go", "statestore/crashdisk.go"},
 	"github.com/riferrei/srclient":  {"schemas/client.go", "schemas/retry.go"},
 }
 
