@@ -92,7 +92,6 @@ func (c *Config) EnsureDefaults() {
 	def(&c.MaxOutOfOrderness, 2*time.Second)
 	def(&c.MaxFutureSkew, time.Hour)
 	def(&c.IdleTimeout, 30*time.Second)
-	c.MaxOutOfOrderness = max(c.MaxOutOfOrderness, 0)
 	if c.ReplicationFactor == 0 {
 		c.ReplicationFactor = -1
 	}
@@ -170,7 +169,7 @@ func (c *Config) validateTimes(fault func(key string, value any, format string, 
 	positive("session.timeout", c.SessionTimeout, time.Second, 30*time.Minute)
 	positive("transaction.timeout", c.TransactionTimeout, time.Second, 15*time.Minute)
 	positive("startup.timeout", c.StartupTimeout, 0, time.Hour)
-	positive("max.out.of.orderness", c.MaxOutOfOrderness, 0, 366*24*time.Hour)
+	positive("max.out.of.orderness", max(c.MaxOutOfOrderness, 0), 0, 366*24*time.Hour)
 	positive("max.future.skew", c.MaxFutureSkew, 0, 366*24*time.Hour)
 	if c.TransactionTimeout < 2*c.CommitInterval {
 		fault("transaction.timeout", c.TransactionTimeout,

@@ -207,7 +207,7 @@ func (in *Instance) transactionVersion(ctx context.Context, cl *kgo.Client) (int
 func (in *Instance) bindSchemas(ctx context.Context, pl *planner) error {
 	b := &binding{app: in.cfg.ApplicationID, pipeline: in.pipe, provenance: !in.cfg.NoProvenance,
 		resolver: schemas.NewResolver(in.cfg.Registry), partitions: int32(pl.count),
-		disorder: in.cfg.MaxOutOfOrderness.Milliseconds(),
+		disorder: max(in.cfg.MaxOutOfOrderness, 0).Milliseconds(),
 		maxSkew:  in.cfg.MaxFutureSkew.Milliseconds()}
 	in.bind = b
 	topic := func(name string) boundTopic {

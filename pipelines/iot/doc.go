@@ -5,8 +5,8 @@
 // Input is the topic iot-sensors, keyed by sensor_id. One reading at event time t leads to, in
 // this order:
 //
-//	iot-alerts          a SensorAlert per anomaly, unless the sensor's last one of that type is at a
-//	                    time above t − iot.alert.repeat
+//	iot-alerts          a SensorAlert per anomaly, unless the last one of its sensor and type was
+//	                    less than iot.alert.repeat before t, or after it
 //	processed-iot-data  the reading and its device, or enriched=false
 //	iot-stats           the SensorStats of (t − iot.span, t], when it is the sensor's first, or
 //	                    iot.emit.interval or more after the one that last led to statistics

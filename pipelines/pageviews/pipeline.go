@@ -89,7 +89,7 @@ func (c *counter) view(ctx *processor.Context, v schema.PageView) error {
 
 // arm makes the second due for the current page.
 func (c *counter) arm(ctx *processor.Context, second int64) {
-	c.due.Set(ctx, time.UnixMilli(second*secondMs+c.grace))
+	c.due.Set(ctx, time.UnixMilli(second*secondMs+c.grace+1))
 }
 
 // settle is the timer's handler: it emits the page's views as of the second that is due, if they
