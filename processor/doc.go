@@ -19,5 +19,5 @@
 // transaction.go (the commit, and what a death at each of its points leaves). Around it:
 // instance.go (the loop), client.go, assign.go, restore.go and prove.go (taking a task over),
 // leave.go and fault.go (giving it up), memory.go, status.go, event.go (what Listeners are told),
-// errors.go.
+// errors.go. Beside it: offline.go and offlinetask.go (the same tasks without a cluster).
 package processor

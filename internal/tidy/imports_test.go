@@ -21,6 +21,8 @@ var mayImport = map[string][]string{
 	"statestore":            {},
 	"processor":             {"schemas", "schemas/record", "statestore"},
 
+	"processor/processortest": {"processor", "schemas", "schemas/record", "statestore"},
+
 	"internal/faultnet": {},
 	"internal/embedded": {"schemas"},
 	"internal/loadgen":  {"schemas"},
@@ -79,7 +81,7 @@ func imported(spec *ast.ImportSpec) string {
 
 // soleImporters are the files that alone may know a dependency, by the dependency's path.
 var soleImporters = map[string][]string{
-	"github.com/cockroachdb/pebble": {"statestore/pebble.go"},
+	"github.com/cockroachdb/pebble": {"statestore/pebble.go", "statestore/crashdisk.go"},
 	"github.com/riferrei/srclient":  {"schemas/client.go", "schemas/retry.go"},
 }
 
