@@ -28,6 +28,8 @@ var mayImport = map[string][]string{
 
 	"processor/processortest": {"processor", "schemas", "schemas/record", "statestore"},
 
+	"processor/processortest": {"processor", "schemas", "schemas/record", "statestore"},
+
 	"internal/faultnet": {},
 	"internal/embedded": {"schemas"},
 	"internal/loadgen":  {"schemas"},
