@@ -52,15 +52,16 @@ func (f feed) start() time.Time {
 
 // feed sends until count is reached or ctx ends, and waits for what is under way.
 func (c *cluster) feed(ctx context.Context, p pipeline, s *settings.Settings, f feed) error {
+	generator := p.load(s, f)
 	rename := map[string]string{}
-	for _, topic := range p.topics() {
-		rename[topic] = s.Text("topic.prefix") + topic
+	for _, to := range generator.Schemas() {
+		rename[to.Topic] = s.Text("topic.prefix") + to.Topic
 	}
 	if f.topic != "" {
 		rename[p.inputs[0]] = f.topic
 	}
 	result, err := loadgen.Run(ctx, loadgen.Config{
-		Generator:        p.load(s, f),
+		Generator:        generator,
 		Options:          append(c.options(), f.options...),
 		Registry:         c.schemas(),
 		ReadOnlyRegistry: !s.Bool("auto.register.schemas"),

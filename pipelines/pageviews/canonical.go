@@ -34,7 +34,7 @@ func Spec(cfg Config) verify.Spec {
 		) (map[string]any, error) {
 			left := int64(math.MinInt64)
 			if watermark != math.MinInt64 {
-				closed := (watermark - 1 - cfg.Grace.Milliseconds()) / 1000
+				closed := (watermark - 1 - cfg.grace().Milliseconds()) / 1000
 				left = closed - int64(cfg.Span.Seconds())
 			}
 			return canonical(ctx, state, r, left)

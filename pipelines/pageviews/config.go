@@ -28,18 +28,17 @@ const (
 	maxGrace = time.Hour
 )
 
-// EnsureDefaults replaces zero values by their defaults.
+// EnsureDefaults replaces zero values by their defaults. Doing it twice is doing it once: what is
+// negative stays so.
 func (c *Config) EnsureDefaults() {
 	duration := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v
 		}
-		*d = max(*d, 0)
 	}
 	if c.Span == 0 {
 		c.Span = 5 * time.Minute
 	}
-	duration(&c.Grace, 0)
 	duration(&c.MaxOutOfOrderness, 2*time.Second)
 	duration(&c.MaxFutureSkew, time.Hour)
 }
@@ -57,11 +56,16 @@ func (c *Config) Validate() error {
 	}
 	if c.Grace > maxGrace {
 		fault("pageviews.grace", c.Grace, "too long; give at most %v", maxGrace)
-	} else if c.Grace%time.Millisecond != 0 {
+	} else if c.grace()%time.Millisecond != 0 {
 		fault("pageviews.grace", c.Grace, "finer than a millisecond; round it to milliseconds")
 	}
 	return errors.Join(faults...)
 }
+
+// The durations with a negative one taken for none.
+func (c *Config) grace() time.Duration    { return max(c.Grace, 0) }
+func (c *Config) disorder() time.Duration { return max(c.MaxOutOfOrderness, 0) }
+func (c *Config) skew() time.Duration     { return max(c.MaxFutureSkew, 0) }
 
 // span is the width of the window in seconds.
 func (c *Config) span() int64 { return int64(c.Span / time.Second) }

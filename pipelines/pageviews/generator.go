@@ -157,8 +157,8 @@ func (g *Generator) referrer() string {
 // eventTime is when a view that arrives now happened. Watermarks are at least max.out.of.orderness
 // below the arrivals so far.
 func (g *Generator) eventTime(arrival int64) int64 {
-	disorder := g.cfg.Pipeline.MaxOutOfOrderness.Milliseconds()
-	grace := g.cfg.Pipeline.Grace.Milliseconds()
+	disorder := g.cfg.Pipeline.disorder().Milliseconds()
+	grace := g.cfg.Pipeline.grace().Milliseconds()
 	share := g.rand.Float64()
 	at := arrival
 	switch {
@@ -177,7 +177,7 @@ func (g *Generator) eventTime(arrival int64) int64 {
 
 // pause is how long nothing arrives, in ms: about as long as a window lasts, shorter or longer.
 func (g *Generator) pause() int64 {
-	return g.rand.Int64N(2 * (g.cfg.Pipeline.Span + g.cfg.Pipeline.Grace).Milliseconds())
+	return g.rand.Int64N(2 * (g.cfg.Pipeline.Span + g.cfg.Pipeline.grace()).Milliseconds())
 }
 
 const slabSize = 64 << 10

@@ -73,9 +73,9 @@ func (o *Oracle) Feed(ctx context.Context, in verify.Input) (verify.Outcome, err
 		return dead("Rejected"), nil
 	case at < 0 || at >= time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli():
 		return dead("InvalidTimestamp"), nil
-	case at-max(in.Timestamp, 0) > o.cfg.MaxFutureSkew.Milliseconds():
+	case at-max(in.Timestamp, 0) > o.cfg.skew().Milliseconds():
 		return dead("FutureTimestamp"), nil
-	case o.watermark != math.MinInt64 && at < o.watermark-o.cfg.Grace.Milliseconds():
+	case o.watermark != math.MinInt64 && at < o.watermark-o.cfg.grace().Milliseconds():
 		return verify.Outcome{Fate: verify.Late, Window: Window}, nil
 	}
 	p := o.pages[v.Page]
@@ -84,7 +84,7 @@ func (o *Oracle) Feed(ctx context.Context, in verify.Input) (verify.Outcome, err
 		o.pages[v.Page] = p
 	}
 	p.at = slices.Insert(p.at, p.upTo(at), at)
-	return verify.Outcome{Outputs: o.move(at - o.cfg.MaxOutOfOrderness.Milliseconds())}, nil
+	return verify.Outcome{Outputs: o.move(at - o.cfg.disorder().Milliseconds())}, nil
 }
 
 // Idle implements verify.Model.
@@ -98,7 +98,7 @@ func (o *Oracle) move(watermark int64) []verify.Output {
 	o.watermark = max(o.watermark, watermark)
 	var out []verify.Output
 	// A second is closed when a view at its end would be late.
-	end := o.watermark - o.cfg.Grace.Milliseconds()
+	end := o.watermark - o.cfg.grace().Milliseconds()
 	for len(o.pages) > 0 && (o.closed+1)*1000 < end {
 		second := max(o.closed+1, o.earliest())
 		if second*1000 >= end {

@@ -46,12 +46,12 @@ type counter struct {
 func New(cfg Config) *processor.Pipeline {
 	cfg.EnsureDefaults()
 	p := processor.New(Name)
-	c := &counter{cfg: cfg, span: cfg.span(), grace: cfg.Grace.Milliseconds()}
+	c := &counter{cfg: cfg, span: cfg.span(), grace: cfg.grace().Milliseconds()}
 	processor.Input(p, PageViews, schema.PageViewType(), c.view).
 		EventTime(func(v schema.PageView) time.Time { return v.Timestamp }).
 		Key(func(v schema.PageView) string { return v.Page }).
 		Check(check).
-		Late(Window, cfg.Grace)
+		Late(Window, cfg.grace())
 	c.counts = processor.Keyed(p, PageCounts, schema.PageTotalType())
 	c.minutes = processor.Keyed(p, MinutesTable, schema.PageMinuteType())
 	c.due = processor.NewTimers(p, "due", c.settle)

@@ -39,7 +39,7 @@ func (g *Generator) poison(v schema.PageView, arrival int64) loadgen.Record {
 	case poisonLongPage:
 		v.Page += strings.Repeat("/a", maxPage/2)
 	case poisonFuture:
-		v.Timestamp = time.UnixMilli(arrival).Add(g.cfg.Pipeline.MaxFutureSkew + time.Second)
+		v.Timestamp = time.UnixMilli(arrival).Add(g.cfg.Pipeline.skew() + time.Second)
 	case poisonBeforeEpoch:
 		v.Timestamp = time.UnixMilli(-1 - g.rand.Int64N(1_000_000))
 	case poisonEndOfTime:

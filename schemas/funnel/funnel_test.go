@@ -54,7 +54,6 @@ func check[V any](t *testing.T, typ schemas.Type[V], name string) {
 }
 
 func TestTypes(t *testing.T) {
-	check(t, UserEventType(), "UserEvent")
 	check(t, AdClickType(), "AdClick")
 	check(t, ConversionType(), "Conversion")
 	check(t, AbandonedCartType(), "AbandonedCart")

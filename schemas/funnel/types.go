@@ -4,12 +4,11 @@ import (
 	_ "embed"
 
 	"pawl/schemas"
+	"pawl/schemas/activity"
 )
 
 // The schemas, as they are registered.
 var (
-	//go:embed user_event.avsc
-	userEventSchema string
 	//go:embed ad_click.avsc
 	adClickSchema string
 	//go:embed conversion.avsc
@@ -20,8 +19,11 @@ var (
 	attributedPurchaseSchema string
 )
 
+// UserEvent is something that a user did. The activity pipeline reads the same topic.
+type UserEvent = activity.UserEvent
+
 // UserEventType returns how a UserEvent is written and read.
-func UserEventType() schemas.Type[UserEvent] { return schemas.Avro[UserEvent](userEventSchema) }
+func UserEventType() schemas.Type[UserEvent] { return activity.UserEventType() }
 
 // AdClickType returns how an AdClick is written and read.
 func AdClickType() schemas.Type[AdClick] { return schemas.Avro[AdClick](adClickSchema) }
