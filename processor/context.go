@@ -20,11 +20,13 @@ type Context struct {
 	ordinal int
 	wrote   bool
 	tuple   statestore.Key
+	answers []answer // of the record's enrichments; none in a timer
 }
 
 func (ctx *Context) enter(rec *kgo.Record, input int, key []byte, at int64) {
 	ctx.rec, ctx.input, ctx.key, ctx.time = rec, input, key, at
 	ctx.wrote = false
+	ctx.answers = nil
 	ctx.tuple = ctx.tuple[:0]
 }
 

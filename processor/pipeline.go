@@ -20,6 +20,8 @@ type Pipeline struct {
 	outputs []output
 	timers  []*Timers
 	faults  []error
+
+	enrichments []string // names
 }
 
 // New starts an empty pipeline. Its name is part of topic names and metrics.
@@ -70,8 +72,10 @@ type input interface {
 	topic() string
 	isTable() bool
 	lateName() string // window name of its late topic, or ""
+	sheds() bool
 	text() string
 	bind(c *core, index int) inputStep
+	scout(c *core, index int, a *ahead) scout // nil: its records need nothing before their step
 }
 
 // inputStep runs one input's records through one task.
@@ -113,6 +117,8 @@ type Source[V any] struct {
 	late      string
 	grace     time.Duration
 	table     *Table[V]
+	enrich    []enricher[V]
+	shedding  *Shedding[V]
 }
 
 // Input declares a stream input. The record's key must be present.
@@ -172,6 +178,7 @@ func (s *Source[V]) Late(window string, grace time.Duration) *Source[V] {
 func (s *Source[V]) topic() string    { return s.name }
 func (s *Source[V]) isTable() bool    { return s.table != nil }
 func (s *Source[V]) lateName() string { return s.late }
+func (s *Source[V]) sheds() bool      { return s.shedding != nil }
 func (s *Source[V]) text() string     { return s.typ.String() }
 
 // Table is keyed state of one task: what it holds for a key depends on that task's committed
