@@ -35,8 +35,9 @@ lint: ## gofmt, go vet and staticcheck
 tidy: ## Check the house rules
 	$(GO) test ./internal/tidy
 
-golden: ## Rewrite what tests compare with: the tables of docs/reference.md
+golden: ## Rewrite what tests compare with: the tables of docs/reference.md, outputs in *.script
 	$(GO) test ./cmd/pawl -run '^TestReference$$' -update
+	$(GO) test ./processor/processortest ./pipelines/fraud -run '^TestScript$$' -pawl.update
 
 fuzz: ## Fuzz the decoder of untrusted bytes for FUZZTIME (30s)
 	$(GO) test ./schemas -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)

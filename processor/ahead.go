@@ -24,6 +24,9 @@ type ahead struct {
 	tell   func(func(*Listener))
 	wake   func()
 
+	offline bool  // nothing is looked at ahead: each record is asked about at its turn, once
+	failure error // of a service, offline
+
 	mu sync.Mutex // guards list and left of all answers
 }
 
@@ -54,8 +57,8 @@ type scout interface {
 	impatient() bool // a record that waits may come to be shed
 }
 
-func newAhead(ctx context.Context, t *task) *ahead {
-	a := &ahead{task: t.name, ctx: ctx, tell: t.in.tell, wake: t.nudge,
+func newAhead(ctx context.Context, t *task, offline bool) *ahead {
+	a := &ahead{task: t.name, ctx: ctx, tell: t.in.tell, wake: t.nudge, offline: offline,
 		inputs: make([]aheadInput, len(t.in.pipe.inputs))}
 	for i, in := range t.in.pipe.inputs {
 		if sc := in.scout(t.core, i, a); sc != nil {
@@ -125,7 +128,12 @@ func (a *ahead) prepare(c *core, next choice, end int64) error {
 	if in.scout == nil {
 		return nil
 	}
-	reason, err := in.scout.shed(next.rec, end)
+	reason, err := "", error(nil)
+	if a.offline {
+		err = a.askNow(in, next.rec)
+	} else {
+		reason, err = in.scout.shed(next.rec, end)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,6 +148,22 @@ func (a *ahead) prepare(c *core, next choice, end int64) error {
 		c.given.answers, c.given.ready = all.list, true
 	}
 	return nil
+}
+
+// askNow asks about a record at its turn, when there is no cluster. A service that is down and must
+// be waited for fails the step.
+func (a *ahead) askNow(in *aheadInput, rec *kgo.Record) error {
+	if in.scout.services() == 0 || in.answers[rec.Offset] != nil || in.scout.read(rec) != nil {
+		return nil
+	}
+	a.ask(in, rec)
+	err := a.failure
+	if err != nil {
+		a.failure = nil
+		in.untaken--
+		delete(in.answers, rec.Offset)
+	}
+	return err
 }
 
 // take notes that the core is past a record.

@@ -36,12 +36,19 @@ func TestLateRecords(t *testing.T) {
 	}
 	for i, want := range []*kgo.Record{late, big, at(noon)} {
 		if !bytes.Equal(got[i].Key, want.Key) || !bytes.Equal(got[i].Value, want.Value) ||
-			!got[i].Timestamp.Equal(want.Timestamp) || len(got[i].Headers) != len(want.Headers) {
+			!got[i].Timestamp.Equal(want.Timestamp) ||
+			len(got[i].Headers) != len(want.Headers)+3 {
 			t.Errorf("late record %d was changed", i)
 		}
 	}
 	if h := got[0].Headers; h[0].Key != "h" || string(h[0].Value) != "v" || h[1].Value != nil {
 		t.Errorf("headers of a late record: %v", h)
+	}
+	for key, want := range map[string]string{"pawl.window": "win",
+		"pawl.watermark": strconv.FormatInt(noon-2000, 10), "pawl.lateness": "10001"} {
+		if h := header(got[0], key); h != want {
+			t.Errorf("header %s is %s, want %s", key, h, want)
+		}
 	}
 	if l := b.ledger(0); l.Processed != 4 || l.Late != 3 || l.Dead != 0 {
 		t.Errorf("ledger: %+v", l)

@@ -52,6 +52,9 @@ type Config struct {
 	// MemoryMax is the budget in bytes for block cache, overlays and fetch buffers. Default:
 	// half of the container's or the machine's memory, at most 2 GiB.
 	MemoryMax int64
+	// IdleTimeout is after how long without a record the watermark moves on by itself, with the
+	// clock, so that what waits for it ends. Default 30 s; negative: never.
+	IdleTimeout time.Duration
 	// UncommittedMaxBytes seals an epoch early. Default: an eighth of MemoryMax, at most 24 MiB.
 	UncommittedMaxBytes int64
 	// TopicPrefix is put before the names of all input and output topics of the pipeline.
@@ -88,7 +91,7 @@ func (c *Config) EnsureDefaults() {
 	def(&c.StartupTimeout, 10*time.Second)
 	def(&c.MaxOutOfOrderness, 2*time.Second)
 	def(&c.MaxFutureSkew, time.Hour)
-	c.MaxOutOfOrderness = max(c.MaxOutOfOrderness, 0)
+	def(&c.IdleTimeout, 30*time.Second)
 	if c.ReplicationFactor == 0 {
 		c.ReplicationFactor = -1
 	}
@@ -166,7 +169,7 @@ func (c *Config) validateTimes(fault func(key string, value any, format string, 
 	positive("session.timeout", c.SessionTimeout, time.Second, 30*time.Minute)
 	positive("transaction.timeout", c.TransactionTimeout, time.Second, 15*time.Minute)
 	positive("startup.timeout", c.StartupTimeout, 0, time.Hour)
-	positive("max.out.of.orderness", c.MaxOutOfOrderness, 0, 366*24*time.Hour)
+	positive("max.out.of.orderness", max(c.MaxOutOfOrderness, 0), 0, 366*24*time.Hour)
 	positive("max.future.skew", c.MaxFutureSkew, 0, 366*24*time.Hour)
 	if c.TransactionTimeout < 2*c.CommitInterval {
 		fault("transaction.timeout", c.TransactionTimeout,

@@ -19,8 +19,34 @@ type Context struct {
 	time    int64
 	ordinal int
 	wrote   bool
+	fate    fate
 	tuple   statestore.Key
 	answers []answer // of the record's enrichments; none in a timer
+}
+
+// fate is what operators say became of a record that led to nothing.
+type fate int8
+
+const (
+	fateProcessed fate = iota
+	fateDeduplicated
+	fateFiltered
+)
+
+// late sends the current record to a window's late topic.
+func (ctx *Context) late(window int) error {
+	return ctx.core.late(ctx.rec, window, ctx.time)
+}
+
+// row is the key of something of the current key's at a time: later records come after earlier
+// ones, and equal times keep the order of arrival.
+func (ctx *Context) row() statestore.Key {
+	return ctx.under(ctx.time).Int(int64(ctx.input)).Int(ctx.rec.Offset)
+}
+
+// under is the key of something of the current key's at ms.
+func (ctx *Context) under(ms int64) statestore.Key {
+	return statestore.Key(nil).Bytes(ctx.key).Int(ms)
 }
 
 func (ctx *Context) enter(rec *kgo.Record, input int, key []byte, at int64) {
@@ -63,3 +89,6 @@ func (ctx *Context) tupleKey() statestore.Key {
 	}
 	return ctx.tuple
 }
+
+// drop says what becomes of the record if nothing comes of it.
+func (ctx *Context) drop(f fate) { ctx.fate = f }

@@ -26,6 +26,7 @@ type binding struct {
 	resolver    *schemas.Resolver
 	inputs      []boundInput
 	outputs     []boundOutput
+	windows     []boundTopic // late topics
 	tableIDs    []int32
 	positionID  int32
 	claimID     int32
@@ -51,7 +52,6 @@ type boundInput struct {
 	id      [16]byte // topic id
 	topicID string   // the same, printed
 	table   bool
-	late    boundTopic // its name is "" when there is none
 }
 
 type boundOutput struct {
@@ -79,6 +79,7 @@ type core struct {
 	position    record.Position // as of the last record stepped
 	claim       int64           // offset of the claim record under which the task runs
 	watermark   int64
+	before      int64 // the watermark before the record being stepped
 	uncommitted int64 // bytes of overlay and outputs not yet sealed
 	failure     error // first failure of the open epoch
 	attempt     int   // how often the open epoch was tried, from 1
@@ -176,8 +177,9 @@ func (c *core) step(input int, rec *kgo.Record) (err error) {
 			return nil
 		}
 	}
-	before := len(c.fx.Outputs)
+	before, late := len(c.fx.Outputs), c.fx.delta.Late
 	watermark := c.watermark
+	c.before = watermark
 	c.ctx.ordinal, c.ctx.wrote = 0, false
 	err = c.steps[input].step(rec)
 	var reject *RejectError
@@ -186,7 +188,7 @@ func (c *core) step(input int, rec *kgo.Record) (err error) {
 			return &poisonError{place{input, rec.Offset}, reject}
 		}
 		c.fx.Outputs = c.fx.Outputs[:before]
-		c.watermark = watermark
+		c.watermark, c.fx.delta.Late = watermark, late
 		c.dead(input, rec, reject)
 		err = nil
 	}
@@ -220,8 +222,7 @@ func (e *poisonError) Error() string {
 func recovered(r any, input int, rec *kgo.Record) error {
 	if big, ok := r.(tooLarge); ok {
 		return &poisonError{place{input, rec.Offset}, &RejectError{Exception: "RecordTooLarge",
-			Message: fmt.Sprintf("its output to %s would take %d bytes; the topic takes %d",
-				big.topic, big.size, big.limit)}}
+			Message: big.String()}}
 	}
 	return &panicError{value: r, stack: string(debug.Stack())}
 }
@@ -338,16 +339,23 @@ func (c *core) dead(input int, rec *kgo.Record, why *RejectError) {
 		Message: why.Message})
 }
 
-// late sends rec unchanged to the late topic; one that the topic cannot take is rejected.
-func (c *core) late(input int, rec *kgo.Record, to boundTopic) error {
-	if size := recordSize(rec); size > to.maxBytes {
+// late sends rec with event time at unchanged to a window's late topic; one that the topic cannot
+// take is rejected.
+func (c *core) late(rec *kgo.Record, window int, at int64) error {
+	to := &c.bind.windows[window]
+	name := c.bind.pipeline.windows[window]
+	h := append(make([]kgo.RecordHeader, 0, len(rec.Headers)+3), rec.Headers...)
+	h = append(h, kgo.RecordHeader{Key: "pawl.window", Value: []byte(name)},
+		kgo.RecordHeader{Key: "pawl.watermark", Value: strconv.AppendInt(nil, c.before, 10)},
+		kgo.RecordHeader{Key: "pawl.lateness", Value: strconv.AppendInt(nil, c.before-at, 10)})
+	size := len(rec.Key) + len(rec.Value) + headersSize(h)
+	if size > to.maxBytes {
 		return RejectAs("RecordTooLarge", "it is late and takes %d bytes; the late topic %s "+
 			"takes %d", size, to.name, to.maxBytes)
 	}
 	r := c.copyTo(to.name, rec)
 	r.Partition = rec.Partition
-	r.Headers = rec.Headers
-	c.position.Inputs[input].Late++
+	r.Headers = h
 	c.fx.delta.Late++
 	return nil
 }
@@ -359,6 +367,36 @@ func (c *core) copyTo(topic string, rec *kgo.Record) *kgo.Record {
 	c.fx.Bytes += size
 	c.uncommitted += int64(recordSize(rec)) + copyCost
 	return r
+}
+
+// idle moves the watermark without a record, because the inputs are quiet, and runs the timers that
+// it reaches. What they emit names the tick as its cause: the input after the last, the task's
+// partition, and the number of the tick.
+func (c *core) idle(watermark int64) (err error) {
+	cause := &kgo.Record{Topic: c.bind.ticks, Partition: c.partition, Offset: c.position.Ticks}
+	input := len(c.bind.inputs)
+	defer func() {
+		if r := recover(); r != nil {
+			err = recovered(r, input, cause)
+		}
+	}()
+	c.watermark = max(c.watermark, watermark)
+	c.before = c.watermark
+	c.ctx.ordinal = 0
+	tick := record.Tick{Kind: record.TickIdle}
+	for i := range c.position.Inputs {
+		in := &c.position.Inputs[i]
+		tick.After = append(tick.After, record.Mark{Topic: in.Topic, Partition: in.Partition,
+			Offset: in.Offset})
+	}
+	if err := c.tick(tick); err != nil {
+		return err
+	}
+	if err := c.fire(cause, input); err != nil {
+		return err
+	}
+	c.position.Watermark = c.watermark
+	return c.failure
 }
 
 // tick logs a fact about the order of processing that the inputs alone do not tell.

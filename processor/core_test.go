@@ -56,6 +56,9 @@ func newRig(t *testing.T, p *Pipeline, store statestore.Store) *rig {
 		b.outputs = append(b.outputs,
 			boundOutput{boundTopic{out.topic(), 1 << 20}, 1, int32(100 + i)})
 	}
+	for _, window := range p.windows {
+		b.windows = append(b.windows, boundTopic{"app-" + window + "-late", 1 << 20})
+	}
 	for id, text := range ids {
 		if err := b.resolver.Add(id, text); err != nil {
 			t.Fatal(err)

@@ -12,6 +12,9 @@ import (
 // Answers are no part of the log: they are kept until their record is committed, so that an epoch
 // which is done again has the same ones, but a restart or a replay asks again. Where that must not
 // show, the service has to give the same answer for the same value.
+//
+// Without a cluster (Offline, package processortest) a record's Call is made once, at its turn; one
+// that fails counts as down at once, and fails the test where it would be waited for.
 type Enrichment[V, E any] struct {
 	// Name is part of metrics, dead letters and log lines; unique in the pipeline. Required.
 	Name string
@@ -202,6 +205,24 @@ type enricher[V any] interface {
 // goroutine or before ask returns; not at all when the task ends first.
 type asker[V any] interface {
 	ask(v V, done func(answer))
+}
+
+// direct is an Enrichment without a cluster: it asks at once, and once, because there is neither a
+// goroutine nor a clock.
+type direct[V, E any] struct{ *service[V, E] }
+
+func (d direct[V, E]) ask(v V, done func(answer)) {
+	val, err := protect(func() (E, error) { return d.Call(d.of.ctx, v) })
+	if err != nil && !isPermanent(err) {
+		err = &downError{err}
+	}
+	if err == nil || isPermanent(err) || d.WhenDown != Wait {
+		done(d.conclude(v, val, err))
+	} else if a, ok := d.fallback(v, err); ok {
+		done(a)
+	} else {
+		d.of.failure = fmt.Errorf("enrichment %s: %w", d.Name, err)
+	}
 }
 
 type enrichment[V, E any] struct {

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"fmt"
 	"time"
 
 	"pawl/schemas"
@@ -8,7 +9,14 @@ import (
 
 // Emit adds a record to the output topic, stamped with the context's event time. The partition
 // follows from the key as with Kafka's default partitioner.
-func (o *Out[V]) Emit(ctx *Context, key string, v V) {
+func (o *Out[V]) Emit(ctx *Context, key string, v V) { o.emit(ctx, ctx.time, key, v) }
+
+// EmitAt is Emit with a timestamp of the caller's own.
+func (o *Out[V]) EmitAt(ctx *Context, at time.Time, key string, v V) {
+	o.emit(ctx, at.UnixMilli(), key, v)
+}
+
+func (o *Out[V]) emit(ctx *Context, at int64, key string, v V) {
 	c := ctx.core
 	w := c.outs[o.index].(*outWriter[V])
 	fx := c.fx
@@ -28,7 +36,7 @@ func (o *Out[V]) Emit(ctx *Context, key string, v V) {
 	r.Key = fx.slab.string(key)
 	r.Value = value
 	r.Partition = partitionOf(r.Key, to.partitions)
-	r.Timestamp = time.UnixMilli(ctx.time)
+	r.Timestamp = time.UnixMilli(at)
 	if c.bind.provenance {
 		r.Headers = fx.header(provenanceKey, fx.provenance(ctx.input, ctx.rec, ctx.ordinal))
 	}
@@ -46,6 +54,12 @@ const provenanceKey = "pawl.src"
 type tooLarge struct {
 	topic       string
 	size, limit int
+}
+
+// String says what was too large for what.
+func (e tooLarge) String() string {
+	return fmt.Sprintf("its output to %s would take %d bytes; the topic takes %d", e.topic, e.size,
+		e.limit)
 }
 
 type outWriter[V any] struct {

@@ -3,6 +3,7 @@ package processor
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hamba/avro/v2"
@@ -19,6 +20,7 @@ type Pipeline struct {
 	tables  []table
 	outputs []output
 	timers  []*Timers
+	windows []string // with a late topic
 	faults  []error
 
 	enrichments []string // names
@@ -55,6 +57,37 @@ func (p *Pipeline) fault(format string, args ...any) {
 	p.faults = append(p.faults, fmt.Errorf("pipeline %s: %s", p.name, fmt.Sprintf(format, args...)))
 }
 
+// noWindow stands for a source that judges no lateness.
+const noWindow = -1
+
+// lateWindow returns the index of the window whose late topic is `<application.id>-<name>-late`.
+func (p *Pipeline) lateWindow(name string) int {
+	if i := slices.Index(p.windows, name); i >= 0 {
+		return i
+	}
+	if err := validName(name); err != nil {
+		p.fault("window %q: name %v", name, err)
+	}
+	p.windows = append(p.windows, name)
+	return len(p.windows) - 1
+}
+
+// positive demands an operator's duration of 1 ms or more: event time has milliseconds.
+func (p *Pipeline) positive(kind, name, what string, d time.Duration) {
+	if d < time.Millisecond || d%time.Millisecond != 0 {
+		p.fault("%s %q: %s=%v is not a positive number of milliseconds; give 1ms or more", kind,
+			name, what, d)
+	}
+}
+
+// notNegative demands an operator's duration of 0 or more.
+func (p *Pipeline) notNegative(kind, name, what string, d time.Duration) {
+	if d < 0 || d%time.Millisecond != 0 {
+		p.fault("%s %q: %s=%v is negative or not whole milliseconds; give 0 or more", kind, name,
+			what, d)
+	}
+}
+
 func (p *Pipeline) checkName(kind, name string, taken func(string) bool, typeErr error) {
 	if err := validName(name); err != nil {
 		p.fault("%s %q: name %v", kind, name, err)
@@ -71,7 +104,6 @@ func (p *Pipeline) checkName(kind, name string, taken func(string) bool, typeErr
 type input interface {
 	topic() string
 	isTable() bool
-	lateName() string // window name of its late topic, or ""
 	sheds() bool
 	text() string
 	bind(c *core, index int) inputStep
@@ -114,7 +146,7 @@ type Source[V any] struct {
 	eventTime func(V) time.Time
 	key       func(V) string
 	check     func(V) error
-	late      string
+	late      int // its window, or noWindow
 	grace     time.Duration
 	table     *Table[V]
 	enrich    []enricher[V]
@@ -123,7 +155,7 @@ type Source[V any] struct {
 
 // Input declares a stream input. The record's key must be present.
 func Input[V any](p *Pipeline, topic string, t schemas.Type[V], h Handler[V]) *Source[V] {
-	s := &Source[V]{p: p, name: topic, typ: t, handler: h}
+	s := &Source[V]{p: p, name: topic, typ: t, handler: h, late: noWindow}
 	p.checkName("input", topic, p.hasInput, t.Err())
 	if h == nil {
 		p.fault("input %q has no handler", topic)
@@ -137,7 +169,7 @@ func Input[V any](p *Pipeline, topic string, t schemas.Type[V], h Handler[V]) *S
 // its end before its first record; from then on both are merged by record timestamp, the table
 // first on ties. A null value deletes the key.
 func TableInput[V any](p *Pipeline, topic string, t schemas.Type[V]) (*Source[V], *Table[V]) {
-	s := &Source[V]{p: p, name: topic, typ: t}
+	s := &Source[V]{p: p, name: topic, typ: t, late: noWindow}
 	p.checkName("input", topic, p.hasInput, t.Err())
 	s.table = Keyed(p, topic, t)
 	p.inputs = append(p.inputs, s)
@@ -165,21 +197,17 @@ func (s *Source[V]) Check(f func(V) error) *Source[V] { s.check = f; return s }
 // Late sends records whose event time lies more than grace below the watermark, unchanged, to
 // `<application.id>-<window>-late`.
 func (s *Source[V]) Late(window string, grace time.Duration) *Source[V] {
-	s.late, s.grace = window, grace
-	if err := validName(window); err != nil {
-		s.p.fault("input %q: late window name %v", s.name, err)
-	}
+	s.late, s.grace = s.p.lateWindow(window), grace
 	if grace < 0 {
 		s.p.fault("input %q: grace=%v is negative; give 0 or more", s.name, grace)
 	}
 	return s
 }
 
-func (s *Source[V]) topic() string    { return s.name }
-func (s *Source[V]) isTable() bool    { return s.table != nil }
-func (s *Source[V]) lateName() string { return s.late }
-func (s *Source[V]) sheds() bool      { return s.shedding != nil }
-func (s *Source[V]) text() string     { return s.typ.String() }
+func (s *Source[V]) topic() string { return s.name }
+func (s *Source[V]) isTable() bool { return s.table != nil }
+func (s *Source[V]) sheds() bool   { return s.shedding != nil }
+func (s *Source[V]) text() string  { return s.typ.String() }
 
 // Table is keyed state of one task: what it holds for a key depends on that task's committed
 // input alone. Values handed out belong to the table: change one only together with a Set.

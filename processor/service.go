@@ -53,6 +53,9 @@ func (e *enrichment[V, E]) start(a *ahead) asker[V] {
 		IsExcluded:    func(error) bool { return a.ctx.Err() != nil },
 		OnStateChange: func(_ string, _, to gobreaker.State) { s.turn(to) },
 	})
+	if a.offline {
+		return direct[V, E]{s}
+	}
 	return s
 }
 

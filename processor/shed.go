@@ -12,7 +12,8 @@ import (
 // watermark, touches no state and leads to no output. At least one limit must be set.
 //
 // Whether a record is shed depends on the clock and on the log's end when it is processed, so a
-// replay may shed others; what was shed is what the shed topic holds.
+// replay may shed others; what was shed is what the shed topic holds. Without a cluster (Offline,
+// package processortest) nothing is shed.
 type Shedding[V any] struct {
 	// Priority of a value. It must not block. Required.
 	Priority func(V) int

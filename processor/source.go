@@ -11,17 +11,16 @@ import (
 
 func (s *Source[V]) bind(c *core, index int) inputStep {
 	return &sourceStep[V]{Source: s, core: c, index: index,
-		dec: schemas.NewDecoder(s.typ, c.bind.resolver), lateTopic: c.bind.inputs[index].late}
+		dec: schemas.NewDecoder(s.typ, c.bind.resolver)}
 }
 
 // sourceStep runs one input's records through one task: decode, check, time, handler, timers.
 type sourceStep[V any] struct {
 	*Source[V]
-	core      *core
-	index     int
-	dec       *schemas.Decoder[V]
-	lateTopic boundTopic
-	val       V
+	core  *core
+	index int
+	dec   *schemas.Decoder[V]
+	val   V
 }
 
 func (s *sourceStep[V]) step(rec *kgo.Record) error {
@@ -36,8 +35,12 @@ func (s *sourceStep[V]) step(rec *kgo.Record) error {
 	if err != nil {
 		return err
 	}
-	if s.late != "" && c.watermark != noWatermark && at < c.watermark-s.grace.Milliseconds() {
-		return c.late(s.index, rec, s.lateTopic)
+	if s.late != noWindow && c.older(at, s.grace.Milliseconds()) {
+		if err := c.late(rec, s.late, at); err != nil {
+			return err
+		}
+		c.position.Inputs[s.index].Late++
+		return nil
 	}
 	if s.shedding != nil && c.given.shed != "" {
 		return c.shed(s.index, rec, c.given.shed)
@@ -52,11 +55,34 @@ func (s *sourceStep[V]) step(rec *kgo.Record) error {
 	if len(s.enrich) > 0 {
 		c.ctx.answers = c.given.answers
 	}
+	c.ctx.fate = fateProcessed
+	outputs := len(c.fx.Outputs)
 	if err := s.handler(&c.ctx, s.val); err != nil {
 		return err
 	}
-	c.position.Inputs[s.index].Processed++
+	s.count(c.ctx.wrote || len(c.fx.Outputs) > outputs)
 	return c.fire(rec, s.index)
+}
+
+// count raises the one count of the ledger that the record belongs to. A record that led to
+// anything counts as processed, whatever a part of the handler did without it.
+func (s *sourceStep[V]) count(acted bool) {
+	in := &s.core.position.Inputs[s.index]
+	switch {
+	case acted || s.core.ctx.fate == fateProcessed:
+		in.Processed++
+	case s.core.ctx.fate == fateDeduplicated:
+		in.Deduplicated++
+		s.core.fx.delta.Deduplicated++
+	default:
+		in.Filtered++
+		s.core.fx.delta.Filtered++
+	}
+}
+
+// older tells whether, before the record, the watermark was more than slack ms beyond at.
+func (c *core) older(at, slack int64) bool {
+	return c.before != noWatermark && at < c.before-slack
 }
 
 // decode fills s.val, or returns a RejectError for a record that breaks a rule of the input.

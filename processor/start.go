@@ -207,7 +207,7 @@ func (in *Instance) transactionVersion(ctx context.Context, cl *kgo.Client) (int
 func (in *Instance) bindSchemas(ctx context.Context, pl *planner) error {
 	b := &binding{app: in.cfg.ApplicationID, pipeline: in.pipe, provenance: !in.cfg.NoProvenance,
 		resolver: schemas.NewResolver(in.cfg.Registry), partitions: int32(pl.count),
-		disorder: in.cfg.MaxOutOfOrderness.Milliseconds(),
+		disorder: max(in.cfg.MaxOutOfOrderness, 0).Milliseconds(),
 		maxSkew:  in.cfg.MaxFutureSkew.Milliseconds()}
 	in.bind = b
 	topic := func(name string) boundTopic {
@@ -249,10 +249,10 @@ func (in *Instance) bindAll(ctx context.Context, b *binding, pl *planner,
 		}
 		bound := boundInput{topic: name, id: [16]byte(pl.topics[name].ID), table: i.isTable(),
 			topicID: pl.topics[name].ID.String()}
-		if i.lateName() != "" {
-			bound.late = topic(lateTopic(b.app, i.lateName()))
-		}
 		b.inputs = append(b.inputs, bound)
+	}
+	for _, window := range in.pipe.windows {
+		b.windows = append(b.windows, topic(lateTopic(b.app, window)))
 	}
 	for _, o := range in.pipe.outputs {
 		name := in.cfg.TopicPrefix + o.topic()

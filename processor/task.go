@@ -67,6 +67,10 @@ type task struct {
 	draining bool    // the task is being given up
 	probing  bool    // looking whether an awaited input has content left
 	waitedAt time.Time
+
+	quietAt   time.Time // since when there has been no record
+	quietFrom int64     // the watermark then
+	tickedAt  time.Time // when an idle tick last moved it
 }
 
 type fetched struct {
@@ -213,10 +217,9 @@ func (t *task) advance(ctx context.Context) time.Duration {
 			return t.awaitEnd(ctx, c.input)
 		case c.rec == nil:
 			t.dirty.Add(t.core.uncommitted - before)
-			t.setIdle()
-			return -1
+			return t.quiet(ctx)
 		}
-		t.waitedAt = time.Time{}
+		t.waitedAt, t.quietAt = time.Time{}, time.Time{}
 		if err := t.process(c); err != nil {
 			t.dirty.Add(t.core.uncommitted - before)
 			return t.trouble(ctx, c, err)
@@ -477,6 +480,7 @@ func (t *task) reset(poison *poisonError) order {
 		clear(t.used)
 		t.merge.clear(&t.core.position)
 		t.ahead.rewind(t.core.position.Inputs)
+		t.quietAt = time.Time{}
 		t.opened.Store(0)
 		t.dirty.Store(0)
 		t.faulted = false

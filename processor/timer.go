@@ -35,9 +35,11 @@ func NewTimers(p *Pipeline, name string, h func(ctx *Context) error) *Timers {
 
 // Set makes the timer fire for the current key at the given event time; setting the same time
 // again changes nothing. A time the watermark has passed fires after the current handler.
-func (t *Timers) Set(ctx *Context, at time.Time) {
-	ms := at.UnixMilli()
-	key := statestore.Key(nil).Int(ms).Bytes(ctx.key)
+func (t *Timers) Set(ctx *Context, at time.Time) { t.set(ctx, ctx.key, at.UnixMilli()) }
+
+// set makes the timer fire for any key.
+func (t *Timers) set(ctx *Context, of []byte, ms int64) {
+	key := statestore.Key(nil).Int(ms).Bytes(of)
 	t.table.SetAt(ctx, key, record.Timer{At: ms})
 	ctx.core.timers[t.index].add(string(key))
 }
@@ -79,9 +81,19 @@ func (s *timerState) add(key string) {
 	}
 }
 
-// next returns the first timer's key, looking into the table where that may tell.
-func (c *core) next(s *timerState) (key string, ok bool) {
-	if len(s.ahead) == 0 && s.horizon != "" && timerTime(s.horizon) <= c.watermark {
+// earliest is the time in ms of the first of all timers; ok is false when there is none.
+func (c *core) earliest() (at int64, ok bool) {
+	for _, s := range c.timers {
+		if key, some := c.next(s, math.MaxInt64); some && (!ok || timerTime(key) < at) {
+			at, ok = timerTime(key), true
+		}
+	}
+	return at, ok
+}
+
+// next returns the first timer's key, looking into the table where one up to limit may be there.
+func (c *core) next(s *timerState, limit int64) (key string, ok bool) {
+	if len(s.ahead) == 0 && s.horizon != "" && timerTime(s.horizon) <= limit {
 		from := statestore.Key(s.horizon)
 		s.horizon = ""
 		s.table.cache(&c.ctx).scan(from, timerEnd(), func(key string, _ record.Timer) bool {
@@ -105,13 +117,23 @@ func timerTime(key string) int64 {
 }
 
 // fire runs all timers that the watermark has reached, in order of time and key.
-func (c *core) fire(rec *kgo.Record, input int) error {
+func (c *core) fire(rec *kgo.Record, input int) (err error) {
 	if c.watermark == noWatermark {
 		return nil
 	}
+	defer func() {
+		// It is not the fault of the record that moved the watermark: that one is no dead letter.
+		switch r := recover().(type) {
+		case nil:
+		case tooLarge:
+			err = fmt.Errorf("timer of key %q: %s", c.ctx.key, r)
+		default:
+			panic(r)
+		}
+	}()
 	for _, s := range c.timers {
 		for {
-			key, ok := c.next(s)
+			key, ok := c.next(s, c.watermark)
 			if c.failure != nil {
 				return c.failure
 			}

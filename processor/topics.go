@@ -39,6 +39,7 @@ type TopicPlan struct {
 const (
 	changelogMaxBytes = 16 << 20
 	dlqSpare          = 64 << 10 // headers that a dead letter adds
+	lateSpare         = 1 << 10  // headers that a late record gets
 	defaultMaxBytes   = 1048588  // Kafka's default max.message.bytes
 	batchOverhead     = 512      // what a batch of one record adds to key and value
 )
@@ -73,13 +74,10 @@ func (p *planner) wanted() []TopicPlan {
 		plans = append(plans, TopicPlan{Name: p.cfg.TopicPrefix + out.topic(), Kind: TopicOutput,
 			Configs: anyTime()})
 	}
-	for _, in := range p.pipe.inputs {
-		if in.lateName() != "" {
-			c := anyTime()
-			c["max.message.bytes"] = strconv.Itoa(p.widest())
-			plans = append(plans, TopicPlan{Name: lateTopic(app, in.lateName()), Kind: TopicLate,
-				Configs: c})
-		}
+	for _, window := range p.pipe.windows {
+		c := anyTime()
+		c["max.message.bytes"] = strconv.Itoa(p.widest() + lateSpare)
+		plans = append(plans, TopicPlan{Name: lateTopic(app, window), Kind: TopicLate, Configs: c})
 	}
 	dlq := anyTime()
 	dlq["max.message.bytes"] = strconv.Itoa(p.widest() + dlqSpare)

@@ -28,6 +28,8 @@ type benchOptions struct {
 	seed           uint64
 	commitInterval time.Duration
 	report         string
+	rate           int           // of `bench all`
+	duration       time.Duration // of `bench all`
 	latencyFor     time.Duration // no flag: ten seconds, less in tests
 }
 
@@ -67,11 +69,26 @@ record to the producer until a read_committed consumer has its result. At the en
 all output and state is compared with the plain model; exit 1 unless it is equal.
 The topics, named pawl-bench-…, are deleted.
 
-Without --kafka an embedded broker is used, in this process: the report says so.`,
+Without --kafka an embedded broker is used, in this process: the report says so.
+
+pawl bench all runs all pipelines at once at --rate records a second for --duration
+and measures the latency of each one's main output instead: from handing a record
+to the producer, or from a window's end, until a read_committed consumer has it.`,
 		Example: `  pawl bench fraud --events 2000000 --kafka 127.0.0.1:9092 \
       --registry http://127.0.0.1:8081 --report bench.json`,
-		Args: onePipeline,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && args[0] == "all" {
+				return nil
+			}
+			return onePipeline(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] == "all" {
+				if err := o.check(); err != nil {
+					return err
+				}
+				return a.runClasses(cmd.Context(), o)
+			}
 			p, err := pipelineNamed(args[0])
 			if err == nil {
 				err = o.check()
@@ -90,6 +107,8 @@ Without --kafka an embedded broker is used, in this process: the report says so.
 	f.Float64Var(&o.skew, "skew", 0, "how unevenly users are busy, 0 evenly, 1.2 very")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the load")
 	f.DurationVar(&o.commitInterval, "commit-interval", 100*time.Millisecond, "commit.interval")
+	f.IntVar(&o.rate, "rate", latencyRate, "with all: records per second over all pipelines")
+	f.DurationVar(&o.duration, "duration", 150*time.Second, "with all: how long to send")
 	f.StringVar(&o.report, "report", "", "write the result as JSON to this file")
 	return cmd
 }
@@ -106,6 +125,8 @@ func (o *benchOptions) check() error {
 	fault(o.partitions < 1 || o.partitions > 1000,
 		"--partitions=%d is out of range; give 1 to 1000", o.partitions)
 	fault(o.skew < 0 || o.skew > 10, "--skew=%v is out of range; give 0 to 10", o.skew)
+	fault(o.rate < 1, "--rate=%d is out of range; give 1 or more", o.rate)
+	fault(o.duration < time.Second, "--duration=%v is too short; give 1s or more", o.duration)
 	if err := checkReportPath(o.report); err != nil {
 		faults = append(faults, err.Error())
 	}

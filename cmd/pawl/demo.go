@@ -24,15 +24,17 @@ type demoOptions struct {
 	http       string
 	dir        string
 	report     string
+	clean      bool // no flag: no broken and no late records
+	users      int  // no flag: 0 for the generators' own number
 }
 
 func (a *app) demo() *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run a pipeline, crash it again and again, and prove that nothing was lost",
+		Short: "Run the pipelines, crash them again and again, and prove that nothing was lost",
 		Long: `Start a broker and a schema registry inside this process (or use given ones),
-generate load with poison and late records in it, run instances of the pipeline
+generate load with poison and late records in it, run instances of each pipeline
 as processes of their own, and kill one of them with kill -9 every --crash-every.
 
 After --duration, or at Ctrl-C, the load stops, the instances finish what is
@@ -55,12 +57,12 @@ ones, named pawl-demo-…, and are deleted at the end unless --dir is given.`,
 	}
 	o.flags.add(cmd)
 	f := cmd.Flags()
-	f.IntVar(&o.rate, "rate", 1000, "records per second to generate")
+	f.IntVar(&o.rate, "rate", 1000, "records per second to generate, for each pipeline")
 	f.IntVar(&o.instances, "instances", 2, "instances of each pipeline")
 	f.IntVar(&o.partitions, "partitions", 4, "partitions of the input topics")
 	f.DurationVar(&o.crashEvery, "crash-every", 5*time.Second, "time between crashes, 0 for none")
 	f.DurationVar(&o.duration, "duration", 0, "how long to generate load, 0 until Ctrl-C")
-	f.StringSliceVar(&o.pipelines, "pipelines", []string{"fraud"}, "pipelines to run")
+	f.StringSliceVar(&o.pipelines, "pipelines", names(pipelines()), "pipelines to run")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the load and of the choice whom to crash")
 	f.StringVar(&o.http, "http", "", "HTTP address of the first instance; default a free port")
 	f.StringVar(&o.dir, "dir", "", "keep data, settings and logs in this folder")

@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 	report := filepath.Join(dir, "r.json")
 	// What the demo decides itself must win over the environment that the children see too.
 	t.Setenv("PAWL_STATE_DIR", filepath.Join(dir, "wrong"))
-	code, stdout, stderr := pawl(os.Environ(), "demo", "--duration", "5s",
+	code, stdout, stderr := pawl(os.Environ(), "demo", "--pipelines", "fraud", "--duration", "5s",
 		"--crash-every", "1500ms", "--rate", "500", "--seed", "7", "--dir", dir, "--report", report)
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
@@ -97,7 +97,7 @@ func TestDemoInstancesCannotRun(t *testing.T) {
 	t.Setenv("PAWL_KILL_AT", "nowhere")
 	t.Setenv("TMPDIR", tmp)
 	start := time.Now()
-	code, stdout, stderr := pawl(os.Environ(), "demo", "--duration", "5s")
+	code, stdout, stderr := pawl(os.Environ(), "demo", "--pipelines", "fraud", "--duration", "5s")
 	if code != 1 || !strings.Contains(stderr, "PAWL_KILL_AT=nowhere (from environment)") ||
 		time.Since(start) > 30*time.Second {
 		t.Errorf("exit %d after %v\n%s%s", code, time.Since(start), stdout, stderr)

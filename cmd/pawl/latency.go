@@ -26,16 +26,17 @@ type latencyReport struct {
 // latency sends records at a fixed rate and measures, for each one, the time from handing it to the
 // producer until a read_committed consumer has its result. They are paired by provenance.
 func (b *benchRun) latency(ctx context.Context) error {
-	if !b.settings.Bool("provenance.header") || !b.settings.Bool("fraud.decisions") {
+	outcomes := b.pipeline.outcomes(b.settings)
+	if !b.settings.Bool("provenance.header") || outcomes == "" {
 		fmt.Fprintln(b.app.stderr, "latency is not measured: it needs provenance.header and "+
 			"an output for each record")
 		return nil
 	}
 	count := int(latencyRate * b.options.latencyFor.Seconds())
 	prefix := b.settings.Text("topic.prefix")
-	ends, err := b.adm.ListCommittedOffsets(ctx, prefix+b.pipeline.outcomes)
+	ends, err := b.adm.ListCommittedOffsets(ctx, prefix+outcomes)
 	if err != nil {
-		return fmt.Errorf("list offsets of %s: %w", prefix+b.pipeline.outcomes, err)
+		return fmt.Errorf("list offsets of %s: %w", prefix+outcomes, err)
 	}
 	from := map[string]map[int32]kgo.Offset{}
 	for topic, partitions := range ends.Offsets() {

@@ -7,7 +7,11 @@ import (
 	"pawl/internal/loadgen"
 	"pawl/internal/settings"
 	"pawl/internal/verify"
+	"pawl/pipelines/activity"
 	"pawl/pipelines/fraud"
+	"pawl/pipelines/funnel"
+	"pawl/pipelines/iot"
+	"pawl/pipelines/pageviews"
 	"pawl/processor"
 )
 
@@ -20,38 +24,148 @@ type pipeline struct {
 	load     func(*settings.Settings, feed) loadgen.Generator
 	inputs   []string // topics that must exist before a start, the one that load goes to first
 	tables   []string // input topics that the service creates
-	outcomes string   // topic with one record for each input record
+	// outcomes is the topic with one record for each input record, or "".
+	outcomes func(*settings.Settings) string
 	alerts   string   // topic whose newest records the demo shows
 	shown    []string // their fields
+	crowd    int      // users in the demo, few enough that each is seen often; 0: the generator's
 }
 
 func pipelines() []pipeline {
-	return []pipeline{{
-		name: "fraud",
-		validate: func(s *settings.Settings) error {
-			cfg := s.Fraud()
-			return cfg.Validate()
-		},
-		build: func(s *settings.Settings) *processor.Pipeline { return fraud.New(s.Fraud()) },
-		spec: func(s *settings.Settings) verify.Spec {
-			return fraud.Spec(s.Fraud()).WithPrefix(s.Text("topic.prefix"))
-		},
-		load:     fraudLoad,
-		inputs:   []string{fraud.Transactions},
-		tables:   []string{fraud.LimitsTopic},
-		outcomes: fraud.Decisions,
-		alerts:   fraud.Alerts,
-		shown:    []string{"user_id", "reason", "count", "total_cents", "merchant"},
-	}}
+	return []pipeline{fraudPipeline(), iotPipeline(), activityPipeline(), pageviewsPipeline(),
+		funnelPipeline()}
 }
 
-func fraudLoad(s *settings.Settings, f feed) loadgen.Generator {
-	cfg := fraud.LoadConfig{Pipeline: s.Fraud(), Seed: f.seed, Users: f.users, Skew: f.skew,
-		Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
-	if !f.poison {
-		cfg.Poison, cfg.Late = -1, -1 // negative means none
+// described fills in what every pipeline has from its package's functions.
+func described[C interface{ Validate() error }](cfg func(*settings.Settings) C,
+	build func(C) *processor.Pipeline, spec func(C) verify.Spec, p pipeline) pipeline {
+	p.validate = func(s *settings.Settings) error { return cfg(s).Validate() }
+	p.build = func(s *settings.Settings) *processor.Pipeline { return build(cfg(s)) }
+	p.spec = func(s *settings.Settings) verify.Spec {
+		return spec(cfg(s)).WithPrefix(s.Text("topic.prefix"))
 	}
-	return fraud.NewGenerator(cfg)
+	return p
+}
+
+func fraudPipeline() pipeline {
+	cfg := func(s *settings.Settings) *fraud.Config { c := s.Fraud(); return &c }
+	return described(cfg,
+		func(c *fraud.Config) *processor.Pipeline { return fraud.New(*c) },
+		func(c *fraud.Config) verify.Spec { return fraud.Spec(*c) },
+		pipeline{
+			name: fraud.Name,
+			load: func(s *settings.Settings, f feed) loadgen.Generator {
+				c := fraud.LoadConfig{Pipeline: s.Fraud(), Seed: f.seed, Users: f.users,
+					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+				f.spoil(&c.Poison, &c.Late)
+				return fraud.NewGenerator(c)
+			},
+			inputs: []string{fraud.Transactions},
+			tables: []string{fraud.LimitsTopic},
+			outcomes: func(s *settings.Settings) string {
+				if !s.Bool("fraud.decisions") {
+					return ""
+				}
+				return fraud.Decisions
+			},
+			alerts: fraud.Alerts,
+			shown:  []string{"user_id", "reason", "count", "total_cents", "merchant"},
+		})
+}
+
+func iotPipeline() pipeline {
+	cfg := func(s *settings.Settings) *iot.Config { c := s.IoT(); return &c }
+	return described(cfg,
+		func(c *iot.Config) *processor.Pipeline { return iot.New(*c) },
+		func(c *iot.Config) verify.Spec { return iot.Spec(*c) },
+		pipeline{
+			name: iot.Name,
+			load: func(s *settings.Settings, f feed) loadgen.Generator {
+				c := iot.LoadConfig{Pipeline: s.IoT(), Seed: f.seed, Sensors: f.users,
+					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+				f.spoil(&c.Poison, &c.Late)
+				return iot.NewGenerator(c)
+			},
+			inputs:   []string{iot.Sensors},
+			outcomes: func(*settings.Settings) string { return iot.Processed },
+			alerts:   iot.Alerts,
+			shown:    []string{"sensor_id", "type", "severity", "value"},
+			crowd:    500,
+		})
+}
+
+func activityPipeline() pipeline {
+	cfg := func(s *settings.Settings) *activity.Config { c := s.Activity(); return &c }
+	return described(cfg,
+		func(c *activity.Config) *processor.Pipeline { return activity.New(*c) },
+		func(c *activity.Config) verify.Spec { return activity.Spec(*c) },
+		pipeline{
+			name: activity.Name,
+			load: func(s *settings.Settings, f feed) loadgen.Generator {
+				c := activity.LoadConfig{Pipeline: s.Activity(), Seed: f.seed, Users: f.users,
+					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+				f.spoil(&c.Poison, &c.Late)
+				return activity.NewGenerator(c)
+			},
+			inputs:   []string{activity.UserEvents},
+			outcomes: noOutcomes,
+			alerts:   activity.ProcessedEvents,
+			shown:    []string{"user_id", "event_count", "total_value"},
+			crowd:    200,
+		})
+}
+
+func pageviewsPipeline() pipeline {
+	cfg := func(s *settings.Settings) *pageviews.Config { c := s.PageViews(); return &c }
+	return described(cfg,
+		func(c *pageviews.Config) *processor.Pipeline { return pageviews.New(*c) },
+		func(c *pageviews.Config) verify.Spec { return pageviews.Spec(*c) },
+		pipeline{
+			name: pageviews.Name,
+			load: func(s *settings.Settings, f feed) loadgen.Generator {
+				c := pageviews.LoadConfig{Pipeline: s.PageViews(), Seed: f.seed, Users: f.users,
+					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+				f.spoil(&c.Poison, &c.Late)
+				return pageviews.NewGenerator(c)
+			},
+			inputs:   []string{pageviews.PageViews},
+			outcomes: noOutcomes,
+			alerts:   pageviews.PageCounts,
+			shown:    []string{"page", "views"},
+		})
+}
+
+func funnelPipeline() pipeline {
+	cfg := func(s *settings.Settings) *funnel.Config { c := s.Funnel(); return &c }
+	return described(cfg,
+		func(c *funnel.Config) *processor.Pipeline { return funnel.New(*c) },
+		func(c *funnel.Config) verify.Spec { return funnel.Spec(*c) },
+		pipeline{
+			name: funnel.Name,
+			load: func(s *settings.Settings, f feed) loadgen.Generator {
+				c := funnel.LoadConfig{Pipeline: s.Funnel(), Seed: f.seed, Users: f.users,
+					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+				f.spoil(&c.Poison, &c.Late)
+				return funnel.NewGenerator(c)
+			},
+			inputs:   []string{funnel.UserEvents, funnel.AdClicks},
+			outcomes: noOutcomes,
+			alerts:   funnel.Conversions,
+			shown:    []string{"user_id", "duration_ms", "value"},
+			crowd:    200,
+		})
+}
+
+// noOutcomes is for pipelines that have no output for each record.
+func noOutcomes(*settings.Settings) string { return "" }
+
+// spoil leaves out what a generator breaks, unless broken records are wanted: negative means none.
+func (f feed) spoil(shares ...*float64) {
+	for _, share := range shares {
+		if !f.poison {
+			*share = -1
+		}
+	}
 }
 
 func pipelineNamed(name string) (pipeline, error) {
@@ -64,12 +178,14 @@ func pipelineNamed(name string) (pipeline, error) {
 }
 
 // knownPipelines is the mend of a missing or unknown pipeline name.
-func knownPipelines() string {
-	var names []string
-	for _, p := range pipelines() {
-		names = append(names, p.name)
+func knownPipelines() string { return "use " + strings.Join(names(pipelines()), ", ") }
+
+func names(all []pipeline) []string {
+	var list []string
+	for _, p := range all {
+		list = append(list, p.name)
 	}
-	return "use " + strings.Join(names, ", ")
+	return list
 }
 
 // topics are all the topics that the pipeline reads.

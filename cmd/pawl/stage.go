@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,11 +9,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pawl/internal/settings"
 )
@@ -43,6 +46,7 @@ type act struct {
 	fleet    *fleet
 	crasher  *crasher
 	alerts   *alertTail
+	options  []kgo.Opt // of the producer of its load
 	sent     atomic.Int64
 }
 
@@ -92,10 +96,19 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 
 // names are application id and topic prefix. Embedded servers are ours alone, so topics have
 // their plain names; on a given cluster they carry a name that follows from the folder, so that a
-// second demo in a folder goes on where the first one stopped.
+// second demo in a folder goes on where the first one stopped. A pipeline that would read another
+// one's input has its own, with its own load.
 func (st *stage) names(p pipeline) (application, prefix string) {
+	own := ""
+	for _, t := range st.acts {
+		for _, topic := range p.topics() {
+			if slices.Contains(t.pipeline.topics(), topic) {
+				own = p.name + "-"
+			}
+		}
+	}
 	if st.cluster.embedded != nil {
-		return "pawl-demo-" + p.name, ""
+		return "pawl-demo-" + p.name, own
 	}
 	path, err := filepath.Abs(st.dir)
 	if err != nil {
@@ -103,7 +116,7 @@ func (st *stage) names(p pipeline) (application, prefix string) {
 	}
 	sum := sha256.Sum256([]byte(path))
 	run := "pawl-demo-" + hex.EncodeToString(sum[:4])
-	return run + "-" + p.name, run + "-"
+	return run + "-" + p.name, run + "-" + own
 }
 
 // running waits until every task of the inputs runs somewhere.
@@ -172,7 +185,9 @@ func (st *stage) start(t *act, loading, watching context.Context, load, watch *s
 	failed chan<- error, stopLoad func()) {
 	load.Go(func() {
 		err := st.cluster.feed(loading, t.pipeline, t.settings, feed{rate: st.options.rate,
-			seed: st.options.seed, poison: true, told: func(sent int64) { t.sent.Store(sent) }})
+			seed: st.options.seed, poison: !st.options.clean,
+			users:   cmp.Or(st.options.users, t.pipeline.crowd),
+			options: t.options, told: func(sent int64) { t.sent.Store(sent) }})
 		if err != nil && loading.Err() == nil {
 			failed <- err
 			stopLoad()

@@ -18,6 +18,6 @@
 // The same servers without a test are in package servers, child processes in package process.
 //
 // Order of files: kafka.go, registry.go and proc.go give a test one server or program, shared.go
-// shares them, require.go decides between skipping and failing, id.go makes up names; race.go and
-// norace.go tell whether the race detector is on.
+// shares them, streams.go finds Kafka Streams, require.go decides between skipping and failing,
+// id.go makes up names; race.go and norace.go tell whether the race detector is on.
 package harness

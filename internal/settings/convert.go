@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"time"
 
-	"pawl/pipelines/fraud"
 	"pawl/processor"
 	"pawl/schemas"
 )
@@ -49,6 +48,7 @@ func (s *Settings) Processor() processor.Config {
 		StartupTimeout:      notZero(s.Duration("startup.timeout")),
 		MaxOutOfOrderness:   minus(s.Duration("max.out.of.orderness")),
 		MaxFutureSkew:       notZero(s.Duration("max.future.skew")),
+		IdleTimeout:         s.durationOrOff("idle.timeout"),
 		MemoryMax:           s.Bytes("memory.max"),
 		UncommittedMaxBytes: s.Bytes("statestore.uncommitted.max.bytes"),
 		NoProvenance:        !s.Bool("provenance.header"),
@@ -60,20 +60,12 @@ func (s *Settings) Processor() processor.Config {
 	return cfg
 }
 
-// Fraud is the fraud pipeline's configuration with its defaults filled in.
-func (s *Settings) Fraud() fraud.Config {
-	cfg := fraud.Config{
-		Span:              s.Duration("fraud.span"),
-		Grace:             minus(s.Duration("fraud.grace")),
-		MaxCount:          int(s.Int("fraud.max.count")),
-		MaxTotalCents:     s.Int("fraud.max.total.cents"),
-		AmountMaxCents:    s.Int("fraud.amount.max.cents"),
-		NoDecisions:       !s.Bool("fraud.decisions"),
-		MaxOutOfOrderness: minus(s.Duration("max.out.of.orderness")),
-		MaxFutureSkew:     minus(s.Duration("max.future.skew")),
+// durationOrOff is negative for off.
+func (s *Settings) durationOrOff(name string) time.Duration {
+	if s.Text(name) == "off" {
+		return -1
 	}
-	cfg.EnsureDefaults()
-	return cfg
+	return s.Duration(name)
 }
 
 // minus says an explicit 0 to a field whose zero value means its default.

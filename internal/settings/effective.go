@@ -54,6 +54,13 @@ func (s *Settings) Duration(name string) time.Duration {
 	return d
 }
 
+// Float is the value of a setting with a fraction.
+func (s *Settings) Float(name string) float64 {
+	v, err := strconv.ParseFloat(s.Text(name), 64)
+	must(name, err)
+	return v
+}
+
 // Int is the value of a whole-number setting.
 func (s *Settings) Int(name string) int64 {
 	n, err := strconv.ParseInt(s.Text(name), 10, 64)

@@ -73,9 +73,29 @@ func (n number) check(value string) error {
 	return nil
 }
 
-type duration struct{ positive bool }
+// decimal is a number with a fraction.
+type decimal struct{ min, max float64 }
+
+func (d decimal) check(value string) error {
+	v, err := strconv.ParseFloat(value, 64)
+	if err != nil {
+		return fmt.Errorf("is not a number; write for example %v", d.min)
+	}
+	if !(v >= d.min && v <= d.max) {
+		return fmt.Errorf("is out of range; give %v to %v", d.min, d.max)
+	}
+	return nil
+}
+
+type duration struct {
+	positive bool
+	off      bool // the word off is a value too
+}
 
 func (d duration) check(value string) error {
+	if d.off && value == "off" {
+		return nil
+	}
 	v, err := time.ParseDuration(value)
 	if err != nil {
 		return fmt.Errorf("is not a duration; write a number with a unit, such as 250ms, 10s or 5m")

@@ -1,5 +1,7 @@
 package settings
 
+import "slices"
+
 // A Setting describes one setting.
 type Setting struct {
 	// Name is the dotted name.
@@ -17,7 +19,8 @@ type Setting struct {
 // Table lists every setting there is: first those of the engine, then those of each pipeline. The
 // order is the one `pawl config` prints.
 func Table() []Setting {
-	return append(general(), fraudSettings()...)
+	return slices.Concat(general(), fraudSettings(), iotSettings(), activitySettings(),
+		pageviewsSettings(), funnelSettings())
 }
 
 func general() []Setting {
@@ -73,6 +76,8 @@ func engine() []Setting {
 			Doc: "How far behind the highest event time a record may come and be in time."},
 		{Name: "max.future.skew", Default: "1h", kind: duration{},
 			Doc: "How far event time may run ahead of the Kafka timestamp before dead-lettering."},
+		{Name: "idle.timeout", Default: "30s", kind: duration{positive: true, off: true},
+			Doc: "After this silence event time moves on with the clock; off: never."},
 		{Name: "memory.max", Default: "auto", kind: size{auto: true},
 			Doc: "Budget of caches, overlays and fetches; auto is half of memory, at most 2GiB."},
 		{Name: "statestore.uncommitted.max.bytes", Default: "auto", kind: size{auto: true},
@@ -97,5 +102,59 @@ func fraudSettings() []Setting {
 			Doc:  "A larger single amount is dead-lettered as InvalidAmount."},
 		{Name: "fraud.decisions", Default: "true", kind: truth{},
 			Doc: "Write a decision for every transaction, not alerts only."},
+	}
+}
+
+func activitySettings() []Setting {
+	return []Setting{
+		{Name: "activity.grace", Default: "10s", kind: duration{},
+			Doc: "How far the watermark passes a window's end before it closes."},
+		{Name: "activity.dedupe.horizon", Default: "10m", kind: duration{positive: true},
+			Doc: "How long an event_id is remembered, in event time."},
+		{Name: "activity.batch.size", Default: "100", kind: number{min: 1, max: 1<<31 - 1},
+			Doc: "How many events of a user make a batch."},
+	}
+}
+
+func iotSettings() []Setting {
+	return []Setting{
+		{Name: "iot.span", Default: "5m", kind: duration{positive: true},
+			Doc: "Statistics cover a sensor's readings in (t - span, t]."},
+		{Name: "iot.grace", Default: "10s", kind: duration{},
+			Doc: "How far below the watermark a reading still counts."},
+		{Name: "iot.emit.interval", Default: "30s", kind: duration{},
+			Doc: "Least event time between two statistics of a sensor."},
+		{Name: "iot.alert.repeat", Default: "5m", kind: duration{},
+			Doc: "How long the same alert of a sensor is not repeated, in event time."},
+		{Name: "iot.trend.threshold", Default: "0.02", kind: decimal{0, 1e300},
+			Doc: "Share by which the temperature must move to be more than stable."},
+		{Name: "iot.temperature.min", Default: "0", kind: decimal{-273.15, 1000},
+			Doc: "Lower temperatures raise an alert, in degrees Celsius."},
+		{Name: "iot.temperature.max", Default: "40", kind: decimal{-273.15, 1000},
+			Doc: "Higher temperatures raise an alert, in degrees Celsius."},
+		{Name: "iot.humidity.max", Default: "90", kind: decimal{0, 100},
+			Doc: "Higher humidity raises an alert, in per cent."},
+		{Name: "iot.battery.min", Default: "0.2", kind: decimal{0, 1},
+			Doc: "A lower battery level raises an alert, as a share of 1."},
+	}
+}
+
+func pageviewsSettings() []Setting {
+	return []Setting{
+		{Name: "pageviews.span", Default: "5m", kind: duration{positive: true},
+			Doc: "A page's views in (t - span, t] count, at each second t."},
+		{Name: "pageviews.grace", Default: "0s", kind: duration{},
+			Doc: "How far below the watermark a view still counts."},
+	}
+}
+
+func funnelSettings() []Setting {
+	return []Setting{
+		{Name: "funnel.gap", Default: "5m", kind: duration{positive: true},
+			Doc: "Longest pause between two events of a session."},
+		{Name: "funnel.grace", Default: "10s", kind: duration{},
+			Doc: "How far below the watermark an event or a click still counts."},
+		{Name: "funnel.within", Default: "30m", kind: duration{},
+			Doc: "How long before a purchase a click may have led to it."},
 	}
 }

@@ -19,7 +19,14 @@ var mayImport = map[string][]string{
 	"schemas/record":        {"schemas"},
 	"schemas/fraud":         {"schemas"},
 	"statestore":            {},
+	"schemas/iot":           {"schemas"},
+	"schemas/activity":      {"schemas"},
+	"schemas/pageviews":     {"schemas"},
+	"schemas/funnel":        {"schemas"},
 	"processor":             {"schemas", "schemas/record", "statestore"},
+	"processor/aggregate":   {"schemas"},
+
+	"processor/processortest": {"processor", "schemas", "schemas/record", "statestore"},
 
 	"internal/faultnet": {},
 	"internal/embedded": {"schemas"},
@@ -28,17 +35,29 @@ var mayImport = map[string][]string{
 	"internal/metrics":  {"processor"},
 	"pipelines/fraud": {"processor", "schemas", "schemas/fraud", "statestore",
 		"internal/loadgen", "internal/verify"}, // the generator and the oracle stand beside it
-	"internal/settings": {"processor", "pipelines/fraud", "schemas"},
+	"pipelines/iot": {"pipelines/iot/devices", "processor", "schemas", "schemas/iot",
+		"schemas/record", "statestore", "internal/loadgen", "internal/verify"},
+	"pipelines/iot/devices": {"processor", "schemas/iot"},
+	"pipelines/activity": {"processor", "schemas", "schemas/activity", "schemas/record",
+		"statestore", "internal/loadgen", "internal/verify"},
+	"pipelines/pageviews": {"processor", "schemas", "schemas/pageviews", "schemas/record",
+		"statestore", "internal/loadgen", "internal/verify"},
+	"pipelines/funnel": {"processor", "schemas", "schemas/activity", "schemas/funnel",
+		"schemas/record", "statestore", "internal/loadgen", "internal/verify"},
+	"internal/settings": {"processor", "pipelines/activity", "pipelines/fraud",
+		"pipelines/funnel", "pipelines/iot", "pipelines/pageviews", "schemas"},
 	"internal/tidy":     {},
 
 	"integration/harness/process": {},
 	"integration/harness/servers": {"integration/harness/process"},
 	"integration/harness":         {"integration/harness/process", "integration/harness/servers"},
+	"integration/peer":            {},
 	"integration":                 {},
 
 	"cmd/pawl": {"integration/harness/process", "internal/embedded", "internal/loadgen",
-		"internal/metrics", "internal/settings", "internal/verify", "pipelines/fraud", "processor",
-		"schemas"},
+		"internal/metrics", "internal/settings", "internal/verify", "pipelines/activity",
+		"pipelines/fraud", "pipelines/funnel", "pipelines/iot", "pipelines/iot/devices",
+		"pipelines/pageviews", "processor", "schemas"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
@@ -79,7 +98,7 @@ func imported(spec *ast.ImportSpec) string {
 
 // soleImporters are the files that alone may know a dependency, by the dependency's path.
 var soleImporters = map[string][]string{
-	"github.com/cockroachdb/pebble": {"statestore/pebble.go"},
+	"github.com/cockroachdb/pebble": {"statestore/pebble.go", "statestore/crashdisk.go"},
 	"github.com/riferrei/srclient":  {"schemas/client.go", "schemas/retry.go"},
 }
 

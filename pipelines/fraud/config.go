@@ -41,13 +41,13 @@ const (
 	sumRoom = 10_000_000
 )
 
-// EnsureDefaults replaces zero values by their defaults.
+// EnsureDefaults replaces zero values by their defaults. Doing it twice is doing it once: what is
+// negative stays so.
 func (c *Config) EnsureDefaults() {
 	duration := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v
 		}
-		*d = max(*d, 0)
 	}
 	if c.Span == 0 {
 		c.Span = 5 * time.Minute
@@ -79,7 +79,7 @@ func (c *Config) Validate() error {
 	}
 	if c.Grace > maxSpan {
 		fault("fraud.grace", c.Grace, "too long; give at most %v", maxSpan)
-	} else if c.Grace%time.Millisecond != 0 {
+	} else if c.grace()%time.Millisecond != 0 {
 		fault("fraud.grace", c.Grace, "finer than a millisecond; round it to milliseconds")
 	}
 	if c.MaxCount < 1 || c.MaxCount > math.MaxInt32 {
@@ -96,4 +96,9 @@ func (c *Config) Validate() error {
 }
 
 // retention is how far below the watermark a transaction can still be needed, in ms.
-func (c *Config) retention() int64 { return (c.Grace + c.Span).Milliseconds() }
+func (c *Config) retention() int64 { return (c.grace() + c.Span).Milliseconds() }
+
+// The durations with a negative one taken for none.
+func (c *Config) grace() time.Duration    { return max(c.Grace, 0) }
+func (c *Config) disorder() time.Duration { return max(c.MaxOutOfOrderness, 0) }
+func (c *Config) skew() time.Duration     { return max(c.MaxFutureSkew, 0) }

@@ -155,8 +155,8 @@ func (g *Generator) amount() int64 {
 // eventTime is when a transaction that arrives now happened. Watermarks are at least
 // max.out.of.orderness below the arrivals so far.
 func (g *Generator) eventTime(arrival int64) int64 {
-	disorder := g.cfg.Pipeline.MaxOutOfOrderness.Milliseconds()
-	grace := g.cfg.Pipeline.Grace.Milliseconds()
+	disorder := g.cfg.Pipeline.disorder().Milliseconds()
+	grace := g.cfg.Pipeline.grace().Milliseconds()
 	share := g.rand.Float64()
 	at := arrival
 	switch {

@@ -93,12 +93,12 @@ func (o *Oracle) transaction(ctx context.Context, in verify.Input) (verify.Outco
 		return dead("InvalidAmount"), nil
 	case at < 0:
 		return dead("InvalidTimestamp"), nil
-	case at > in.Timestamp+o.cfg.MaxFutureSkew.Milliseconds():
+	case at-max(in.Timestamp, 0) > o.cfg.skew().Milliseconds():
 		return dead("FutureTimestamp"), nil
-	case o.watermark != math.MinInt64 && at < o.watermark-o.cfg.Grace.Milliseconds():
+	case o.watermark != math.MinInt64 && at < o.watermark-o.cfg.grace().Milliseconds():
 		return verify.Outcome{Fate: verify.Late, Window: Name}, nil
 	}
-	o.watermark = max(o.watermark, at-o.cfg.MaxOutOfOrderness.Milliseconds())
+	o.watermark = max(o.watermark, at-o.cfg.disorder().Milliseconds())
 	h := o.users[tx.UserID]
 	if h == nil {
 		h = new(history)

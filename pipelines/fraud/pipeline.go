@@ -49,7 +49,7 @@ func New(cfg Config) *processor.Pipeline {
 		EventTime(func(tx schema.Transaction) time.Time { return tx.Timestamp }).
 		Key(func(tx schema.Transaction) string { return tx.UserID }).
 		Check(j.check).
-		Late(Name, cfg.Grace)
+		Late(Name, cfg.grace())
 	var limits *processor.Source[schema.Limits]
 	limits, j.limits = processor.TableInput(p, LimitsTopic, schema.LimitsType())
 	limits.Key(func(l schema.Limits) string { return l.UserID })

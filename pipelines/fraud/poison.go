@@ -34,7 +34,7 @@ func (g *Generator) poison(tx schema.Transaction, arrival int64) loadgen.Record 
 	case poisonAbsurdAmount:
 		tx.AmountCents = g.cfg.Pipeline.AmountMaxCents + 1 + tx.AmountCents
 	case poisonFuture:
-		tx.Timestamp = time.UnixMilli(arrival).Add(g.cfg.Pipeline.MaxFutureSkew + time.Second)
+		tx.Timestamp = time.UnixMilli(arrival).Add(g.cfg.Pipeline.skew() + time.Second)
 	case poisonBeforeEpoch:
 		tx.Timestamp = time.UnixMilli(-1 - g.rand.Int64N(1_000_000))
 	}

@@ -70,3 +70,19 @@ type Mark struct {
 type Timer struct {
 	At int64 `avro:"at"` // event time in ms at which it fires
 }
+
+// Counter counts the records of a key.
+type Counter struct {
+	N int64 `avro:"n"`
+}
+
+// Sessions are a key's open sessions, in order of time.
+type Sessions struct {
+	Open []Session `avro:"open"`
+}
+
+// Session is where a session stands in event time, in ms.
+type Session struct {
+	Start int64 `avro:"start"` // its first event
+	End   int64 `avro:"end"`   // its last event
+}

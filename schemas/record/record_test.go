@@ -58,4 +58,6 @@ func TestTypes(t *testing.T) {
 	check(t, ClaimType())
 	check(t, TickType())
 	check(t, TimerType())
+	check(t, CounterType())
+	check(t, SessionsType())
 }

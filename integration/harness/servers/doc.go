@@ -5,7 +5,8 @@
 //
 // The servers themselves are pinned in pom.xml and fetched by fetch.sh (or make servers) into
 // .servers/ at the root of the repository; PAWL_SERVERS_DIR names another folder. They need
-// Java 17, nothing else. When Java or the fetched files are missing the error is an
+// Java 17, nothing else. Kafka Streams, which streams.xml pins, comes with them, for programs that
+// a test compiles: that takes a JDK. When Java or the fetched files are missing the error is an
 // [Unavailable], which says how to mend it.
 //
 // On disk, below the folder that the caller gives:
@@ -17,5 +18,5 @@
 //
 // Order of files: install.go finds what fetch.sh fetched, ports.go picks ports, kafka.go is the
 // cluster, node.go one broker of it, properties.go its settings, ready.go asks whether it
-// serves, registry.go is the Schema Registry.
+// serves, registry.go is the Schema Registry, streams.go finds Kafka Streams.
 package servers

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Fetches the servers pinned in pom.xml into .servers/ at the root of the repository, or into
-# $PAWL_SERVERS_DIR. Does nothing when they are there already; two at once take turns.
+# Fetches the servers pinned in pom.xml, and the library pinned in streams.xml, into .servers/ at
+# the root of the repository, or into $PAWL_SERVERS_DIR. What is there already is not fetched
+# again; two at once take turns.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,17 +10,39 @@ dest=${PAWL_SERVERS_DIR:-$(cd "$here/../../.." && pwd)/.servers}
 say() { printf 'servers: %s\n' "$*"; }
 die() { printf 'servers: %s\n' "$*" >&2; exit 1; }
 
-# checksum prints the SHA-256 of a file; the stamp holds the one of the pom that was fetched.
+# checksum prints the SHA-256 of a file; a stamp holds the one of the pom that was fetched.
 checksum() {
 	if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi |
 		cut -d ' ' -f 1
 }
 
-# fetched tells whether the stamp is the one of today's pom.
-fetched() { [ -f "$dest/stamp" ] && [ "$(cat "$dest/stamp")" = "$want" ]; }
+# fetched POM STAMP tells whether the stamp is the one of today's pom.
+fetched() { [ -f "$dest/$2" ] && [ "$(cat "$dest/$2")" = "$(checksum "$here/$1")" ]; }
 
-want=$(checksum "$here/pom.xml")
-if fetched; then
+# fetch POM STAMP WHAT FOLDER... replaces the folders by what the pom pins.
+fetch() {
+	pom=$1 stamp=$2 what=$3
+	shift 3
+	fetched "$pom" "$stamp" && return
+	# Everything goes to a folder of its own first, so that a fetch that dies leaves nothing half
+	# done.
+	rm -rf "$part"
+	mkdir -p "$part"
+	say "fetching $what into $dest"
+	if ! mvn -B -q -ntp -Dstyle.color=never -f "$here/$pom" -Dservers="$part" package \
+		>"$dest/fetch.log" 2>&1; then
+		tail -n 20 "$dest/fetch.log" >&2
+		die "mvn failed, see above and $dest/fetch.log; is the network reachable?"
+	fi
+	rm -f "$dest/$stamp"
+	for folder in "$@"; do
+		rm -rf "${dest:?}/$folder"
+		mv "$part/$folder" "$dest/"
+	done
+	checksum "$here/$pom" >"$dest/$stamp"
+}
+
+if fetched pom.xml stamp && fetched streams.xml streams.stamp; then
 	say "up to date in $dest"
 	exit 0
 fi
@@ -33,25 +56,11 @@ mkdir -p "$dest"
 if command -v flock >/dev/null; then
 	exec 9>"$dest/lock"
 	flock -n 9 || { say "waiting for another fetch into $dest"; flock 9; }
-	if fetched; then
-		say "fetched meanwhile into $dest"
-		exit 0
-	fi
 fi
 
-# Everything goes to a folder of its own first, so that a fetch that dies leaves nothing half done.
 part=$dest/part.$$
 trap 'rm -rf "$part"' EXIT
 trap 'exit 1' HUP INT TERM
-mkdir -p "$part"
-say "fetching Apache Kafka and Apicurio Registry (about 130 MB) into $dest"
-if ! mvn -B -q -ntp -Dstyle.color=never -f "$here/pom.xml" -Dservers="$part" package \
-	>"$dest/fetch.log" 2>&1; then
-	tail -n 20 "$dest/fetch.log" >&2
-	die "mvn failed, see above and $dest/fetch.log; is the network reachable?"
-fi
-
-rm -rf "$dest/stamp" "$dest/kafka" "$dest/registry"
-mv "$part/kafka" "$part/registry" "$dest/"
-printf '%s\n' "$want" >"$dest/stamp"
+fetch pom.xml stamp "Apache Kafka and Apicurio Registry (about 130 MB)" kafka registry
+fetch streams.xml streams.stamp "Kafka Streams (about 95 MB)" streams
 say "ready in $dest"

@@ -47,18 +47,26 @@ func findInstall() (install, error) {
 	if err != nil {
 		return install{}, err
 	}
-	stamp, err := os.ReadFile(filepath.Join(dir, "stamp"))
+	if err := stamped(dir, "stamp", "Kafka and Schema Registry", pom); err != nil {
+		return install{}, err
+	}
+	return install{java: java, dir: dir}, nil
+}
+
+// stamped tells whether the stamp that fetch.sh left in dir is that of today's pom.
+func stamped(dir, name, what string, pom []byte) error {
+	stamp, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return install{}, fmt.Errorf("read stamp of the servers: %w", err)
+		return fmt.Errorf("read stamp of the servers: %w", err)
 	}
 	sum := sha256.Sum256(pom)
 	if want := hex.EncodeToString(sum[:]); strings.TrimSpace(string(stamp)) != want {
-		return install{}, &Unavailable{
-			What: "today's Kafka and Schema Registry are not in " + dir,
+		return &Unavailable{
+			What: dir + " lacks today's " + what,
 			Mend: "run integration/harness/servers/fetch.sh (make servers)",
 		}
 	}
-	return install{java: java, dir: dir}, nil
+	return nil
 }
 
 // findJava prefers JAVA_HOME to the search path, as Java's own scripts do.

@@ -1,0 +1,212 @@
+package pageviews
+
+import (
+	"strconv"
+	"time"
+
+	"pawl/internal/loadgen"
+	"pawl/schemas"
+	schema "pawl/schemas/pageviews"
+)
+
+// LoadConfig says what a Generator makes. The zero value of a field means its default; a negative
+// share means none.
+type LoadConfig struct {
+	// Pipeline holds the settings that decide what is late, in time, absurd.
+	Pipeline Config
+	// Seed decides everything else: the same seed and settings give the same records.
+	Seed uint64
+	// Pages there are, of which two thirds are viewed at any time. Default 30, at least 3.
+	Pages int
+	// Skew is the exponent of Zipf's law over the pages that are viewed. Default 1; negative
+	// treats all alike.
+	Skew float64
+	// Shift is how much event time passes until every page is a rank more popular, the most
+	// popular one is not viewed any more and another one comes in as the least popular. Default an
+	// eighth of the span, so that a page is quiet for longer than the span.
+	Shift time.Duration
+	// Users there are. Default 1,000.
+	Users int
+	// Start is when the first view arrives. Required for times near now.
+	Start time.Time
+	// Rate is how many views arrive per second of event time. Default 10.
+	Rate float64
+	// Disorder is the share that is delayed by up to max.out.of.orderness. Default 0.1.
+	Disorder float64
+	// Straggle is the share that is delayed by up to the grace besides, and still in time.
+	// Default 0.01.
+	Straggle float64
+	// Late is the share that comes too late. Default 0.002.
+	Late float64
+	// Poison is the share that is broken in one of many ways. Default 0.002.
+	Poison float64
+	// Pauses is the share after which nothing arrives until most windows have passed: in event
+	// time, so it takes load that need not keep pace with a clock. Default none.
+	Pauses float64
+}
+
+// EnsureDefaults replaces zero values by their defaults.
+func (c *LoadConfig) EnsureDefaults() {
+	c.Pipeline.EnsureDefaults()
+	share := func(v *float64, def float64) {
+		if *v == 0 {
+			*v = def
+		}
+		*v = max(*v, 0)
+	}
+	share(&c.Skew, 1)
+	share(&c.Disorder, 0.1)
+	share(&c.Straggle, 0.01)
+	share(&c.Late, 0.002)
+	share(&c.Poison, 0.002)
+	share(&c.Pauses, 0)
+	if c.Rate <= 0 {
+		c.Rate = 10
+	}
+	if c.Pages <= 0 {
+		c.Pages = 30
+	}
+	c.Pages = max(c.Pages, 3)
+	if c.Shift <= 0 {
+		c.Shift = c.Pipeline.Span / 8
+	}
+	if c.Users <= 0 {
+		c.Users = 1_000
+	}
+}
+
+// Generator makes page views, without end. It implements loadgen.Generator.
+type Generator struct {
+	cfg    LoadConfig
+	rand   *loadgen.Rand
+	skew   *loadgen.Skew
+	views  *schemas.Encoder[schema.PageView]
+	counts *schemas.Encoder[schema.PageCount]
+	n      int64  // views so far
+	paused int64  // ms
+	slab   []byte // keys and values are cut from it
+}
+
+// NewGenerator returns a Generator.
+func NewGenerator(cfg LoadConfig) *Generator {
+	cfg.EnsureDefaults()
+	return &Generator{cfg: cfg, rand: loadgen.NewRand(cfg.Seed, 1),
+		skew: loadgen.NewSkew(cfg.Pages*2/3, cfg.Skew)}
+}
+
+// Schemas implements loadgen.Generator. There are page views only; the other schema is for those
+// of them that were written with a wrong one.
+func (g *Generator) Schemas() []loadgen.Schema {
+	return []loadgen.Schema{
+		{Topic: PageViews, Text: schema.PageViewType().String()},
+		{Topic: PageCounts, Text: schema.PageCountType().String()},
+	}
+}
+
+// Bind implements loadgen.Generator.
+func (g *Generator) Bind(ids map[string]int32) {
+	g.views = schemas.NewEncoder(schema.PageViewType(), ids[PageViews])
+	g.counts = schemas.NewEncoder(schema.PageCountType(), ids[PageCounts])
+}
+
+// Next implements loadgen.Generator. Bind comes first.
+func (g *Generator) Next() loadgen.Record {
+	arrival := g.cfg.Start.UnixMilli() + int64(float64(g.n)/g.cfg.Rate*1000) + g.paused
+	g.n++
+	v := schema.PageView{
+		EventID:   "v" + strconv.FormatUint(g.cfg.Seed, 36) + "-" + strconv.FormatInt(g.n, 10),
+		Page:      g.page(arrival),
+		UserID:    "user-" + strconv.Itoa(g.rand.IntN(g.cfg.Users)),
+		Timestamp: time.UnixMilli(g.eventTime(arrival)),
+		Referrer:  g.referrer(),
+	}
+	if g.rand.Float64() < g.cfg.Pauses {
+		g.paused += g.pause()
+	}
+	if g.rand.Float64() < g.cfg.Poison {
+		return g.poison(v, arrival)
+	}
+	return g.view(v, arrival)
+}
+
+// view is a sound record.
+func (g *Generator) view(v schema.PageView, arrival int64) loadgen.Record {
+	return loadgen.Record{Topic: PageViews, Key: g.bytes(v.Page),
+		Value: encoded(g, g.views, &v), Timestamp: arrival}
+}
+
+// page picks what is viewed now: by rank, which is another page's with every shift.
+func (g *Generator) page(arrival int64) string {
+	shift := max(g.cfg.Shift.Milliseconds(), 1)
+	return pageName((arrival/shift + int64(g.skew.Draw(g.rand))) % int64(g.cfg.Pages))
+}
+
+func pageName(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	return "/article/0000"[:max(13-len(s), 9)] + s
+}
+
+// referrer is where half of the views come from.
+func (g *Generator) referrer() string {
+	if g.rand.IntN(2) == 0 {
+		return ""
+	}
+	return "https://search.example/?q=" + strconv.Itoa(g.rand.IntN(100))
+}
+
+// eventTime is when a view that arrives now happened. Watermarks are at least max.out.of.orderness
+// below the arrivals so far.
+func (g *Generator) eventTime(arrival int64) int64 {
+	disorder := g.cfg.Pipeline.MaxOutOfOrderness.Milliseconds()
+	grace := g.cfg.Pipeline.Grace.Milliseconds()
+	share := g.rand.Float64()
+	at := arrival
+	switch {
+	case share < g.cfg.Late:
+		at -= disorder + grace + 1_000 + g.rand.Int64N(60_000)
+	case share < g.cfg.Late+g.cfg.Straggle:
+		at -= disorder + g.rand.Int64N(grace+1)
+	case share < g.cfg.Late+g.cfg.Straggle+g.cfg.Disorder:
+		at -= g.rand.Int64N(disorder + 1)
+	}
+	if g.rand.IntN(8) == 0 && at == arrival && at%1000 <= disorder {
+		at -= at % 1000 // the last moment of a second
+	}
+	return max(at, 0)
+}
+
+// pause is how long nothing arrives, in ms: about as long as a window lasts, shorter or longer.
+func (g *Generator) pause() int64 {
+	return g.rand.Int64N(2 * (g.cfg.Pipeline.Span + g.cfg.Pipeline.Grace).Milliseconds())
+}
+
+const slabSize = 64 << 10
+
+// bytes is s, cut from the slab.
+func (g *Generator) bytes(s string) []byte {
+	g.room(len(s))
+	return g.keep(append(g.slab, s...))
+}
+
+// encoded is v in wire format, cut from the slab.
+func encoded[V any](g *Generator, enc *schemas.Encoder[V], v *V) []byte {
+	g.room(512)
+	b, err := enc.Append(g.slab, v)
+	if err != nil {
+		panic("encode a generated record: " + err.Error()) // a fault of the generator itself
+	}
+	return g.keep(b)
+}
+
+func (g *Generator) room(n int) {
+	if cap(g.slab)-len(g.slab) < n {
+		g.slab = make([]byte, 0, slabSize)
+	}
+}
+
+// keep makes grown, the slab with something appended, the slab.
+func (g *Generator) keep(grown []byte) []byte {
+	part := grown[len(g.slab):len(grown):len(grown)]
+	g.slab = grown
+	return part
+}
