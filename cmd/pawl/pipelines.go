@@ -144,7 +144,8 @@ func funnelPipeline() pipeline {
 			name: funnel.Name,
 			load: func(s *settings.Settings, f feed) loadgen.Generator {
 				c := funnel.LoadConfig{Pipeline: s.Funnel(), Seed: f.seed, Users: f.users,
-					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder,
+					PauseEvery: -1} // its pauses would lead event time ahead of the clock
 				f.spoil(&c.Poison, &c.Late)
 				return funnel.NewGenerator(c)
 			},

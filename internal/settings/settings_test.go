@@ -162,7 +162,10 @@ func TestExplicitZero(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg, f := s.Processor(), s.Fraud()
-	if f.Grace != 0 || cfg.MaxOutOfOrderness != 0 || f.MaxOutOfOrderness != 0 ||
+	cfg.EnsureDefaults() // as Start and New do once more
+	f.EnsureDefaults()
+	if f.Grace >= time.Millisecond || cfg.MaxOutOfOrderness >= time.Millisecond ||
+		f.MaxOutOfOrderness >= time.Millisecond ||
 		cfg.MaxFutureSkew > time.Microsecond || cfg.StartupTimeout > time.Microsecond {
 		t.Errorf("a zero became a default: %v %v %v %v %v", f.Grace, cfg.MaxOutOfOrderness,
 			f.MaxOutOfOrderness, cfg.MaxFutureSkew, cfg.StartupTimeout)

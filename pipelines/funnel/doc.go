@@ -1,6 +1,6 @@
 // Package funnel follows users from a view over the cart to the purchase, and purchases back to the
 // ad click that led to them: every session of every user is judged once, whole and in order of
-// event time, when nothing in time can change it any more; so is every purchase.
+// event time, when all that is in time is there; so is every purchase.
 //
 // Inputs are the topics user-events and ad-clicks, both keyed by user_id. A session is what a user
 // did with no more than the gap between one event and the next. When the watermark has passed its
@@ -10,10 +10,11 @@
 // user's latest click in [t − within, t], when the watermark has passed t + grace, on
 // attributed-purchases; without such a click there is no output.
 //
-// An event that comes after its session was judged goes to the late topic session, a purchase or a
-// click that comes more than the grace below the watermark to the late topic attribution: a
-// purchase may be late for the one and in time for the other. A broken record goes to the
-// dead-letter topic.
+// An event more than gap + grace below the watermark, and near no open session, goes to the late
+// topic session; one less far below begins a session of its own, even when the one that it would
+// have joined is judged. A purchase or a click more than the grace below the watermark goes to the
+// late topic attribution: a purchase may be late for the one and in time for the other. A broken
+// record goes to the dead-letter topic.
 //
 // State, per user, holds what is not judged yet, and the clicks that a purchase may still need:
 //

@@ -123,7 +123,7 @@ func TestPipelineMatchesOracle(t *testing.T) {
 				Within: 20 * time.Second},
 			load: funnel.LoadConfig{Users: 60, Visitors: 10, Skew: 1.1, Rate: 20, Disorder: 0.4,
 				Straggle: 0.1, Late: 0.02}},
-		// Whole seconds, or just beside: every edge of gap, grace and within is hit again and again.
+		// Whole seconds, or just beside: the edges of gap, grace and within are hit all the time.
 		"on the edges": {partitions: 1,
 			cfg: funnel.Config{Gap: 4 * time.Second, Grace: 3 * time.Second,
 				Within: 8 * time.Second},

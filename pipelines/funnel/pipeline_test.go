@@ -27,7 +27,8 @@ func TestChecksSayWhy(t *testing.T) {
 			[]string{`action "teleport" is unknown`, known}},
 		"endless action": {checkEvent(schema.UserEvent{EventID: "e",
 			Action: strings.Repeat("a", 10_000)}), []string{`aaa" is unknown`}},
-		"no event id": {checkEvent(schema.UserEvent{Action: "view"}), []string{"event_id is empty"}},
+		"no event id": {checkEvent(schema.UserEvent{Action: "view"}),
+			[]string{"event_id is empty"}},
 		"NaN": {checkEvent(schema.UserEvent{EventID: "e", Action: "view", Value: math.NaN()}),
 			[]string{"value NaN"}},
 		"infinite": {checkEvent(schema.UserEvent{EventID: "e", Action: "view",
@@ -81,7 +82,7 @@ func TestCanonicalTakesNothingForGranted(t *testing.T) {
 		"no key":   {key(Session), event, "no table and key"},
 		"table":    {key("velocity").String("u"), event, "no such table"},
 		"short":    {key(Session).String("u").Int(3).Int(0), event, "is not (user, time"},
-		"kinds":    {key(Session).String("u").Int(3).String("0").Int(4), event, "is not (user, time"},
+		"kinds":    {key(Session).String("u").Int(3).String("0").Int(4), event, "is not (user"},
 		"session":  {key(Session + "-sessions").String("u").Int(1), open, "is not (user)"},
 		"bytes":    {key(Session).String("u").Int(3).Int(0).Int(4), event[:7], "DecodeError"},
 		"schema":   {key(Session).String("u").Int(3).Int(0).Int(4), open, "IncompatibleSchema"},
@@ -90,7 +91,8 @@ func TestCanonicalTakesNothingForGranted(t *testing.T) {
 	for name, tt := range tests {
 		state := map[string][]byte{string(tt.key): tt.value}
 		_, err := Spec(Config{}).Canonical(context.Background(), state, r, 0)
-		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+		if (err == nil) != (tt.want == "") ||
+			err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
 	}

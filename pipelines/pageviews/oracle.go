@@ -88,7 +88,7 @@ func (o *Oracle) Feed(ctx context.Context, in verify.Input) (verify.Outcome, err
 }
 
 // Idle implements verify.Model.
-func (o *Oracle) Idle(watermark int64) []verify.Output { o.watermark = max(o.watermark, watermark); return nil }
+func (o *Oracle) Idle(watermark int64) []verify.Output { return o.move(watermark) }
 
 // Watermark implements verify.Model.
 func (o *Oracle) Watermark() int64 { return o.watermark }

@@ -27,7 +27,8 @@ var seedFlag = flag.Uint64("pawl.seed", 0, "the one schedule that Exactly shall 
 // table, those that stand before the first record of another input are read first.
 //
 // What fails: state in variables, the order of a map, the clock, chance, changing a value that a
-// table gave without setting it.
+// table gave without setting it. What is wrong in the same way every time does not: that takes
+// expectations, or a model.
 func Exactly(t testing.TB, pipeline func() *processor.Pipeline, records []Record, opts ...Option) {
 	t.Helper()
 	set := newSettings(opts, 2)

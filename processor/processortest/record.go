@@ -22,7 +22,7 @@ type Record struct {
 	Time  time.Time // the Kafka timestamp
 }
 
-// Epoch is where the times of At, At's records and scripts begin. It is the start of a minute, an
+// Epoch is where the times of At, Idle and scripts begin. It is the start of a minute, an
 // hour, a day and a year.
 var Epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
