@@ -147,6 +147,7 @@ func (in *Instance) restore(s *slot, t *task, claim int64) error {
 	}
 	t.fresh = fresh
 	t.merge = newMerge(in.bind, &t.core.position, lim.end)
+	t.ahead = newAhead(s.ctx, t, false)
 	return nil
 }
 

@@ -21,6 +21,7 @@ type Context struct {
 	wrote   bool
 	fate    fate
 	tuple   statestore.Key
+	answers []answer // of the record's enrichments; none in a timer
 }
 
 // fate is what operators say became of a record that led to nothing.
@@ -51,6 +52,7 @@ func (ctx *Context) under(ms int64) statestore.Key {
 func (ctx *Context) enter(rec *kgo.Record, input int, key []byte, at int64) {
 	ctx.rec, ctx.input, ctx.key, ctx.time = rec, input, key, at
 	ctx.wrote = false
+	ctx.answers = nil
 	ctx.tuple = ctx.tuple[:0]
 }
 

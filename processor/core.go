@@ -33,6 +33,7 @@ type binding struct {
 	tickID      int32
 	partitions  int32 // of inputs, and so of tasks
 	dlq         boundTopic
+	shed        boundTopic // its name is "" when no input sheds
 	changelog   boundTopic
 	changelogID [16]byte // topic id
 	ticks       string
@@ -71,6 +72,7 @@ type core struct {
 	outs      []any
 	timers    []*timerState
 	ctx       Context
+	given     given // of the next record, where its input is enriched or sheds
 	fx        *Effects
 	spare     *Effects // of a committed epoch, for its memory
 
@@ -161,7 +163,7 @@ func (c *core) fail(err error) {
 }
 
 // step processes one record. An error means that the open epoch cannot be sealed: the record is
-// not accounted for, and the task must wait (*schemas.UnknownIDError) or discard.
+// not accounted for, and the task must wait (*schemas.UnknownIDError, errUnanswered) or discard.
 func (c *core) step(input int, rec *kgo.Record) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

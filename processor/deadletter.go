@@ -20,6 +20,27 @@ func headersSize(headers []kgo.RecordHeader) int {
 	return n
 }
 
+// shed sends rec to the shed topic: unchanged, but for headers that say why. One that the topic
+// cannot take is rejected.
+func (c *core) shed(input int, rec *kgo.Record, reason string) error {
+	h := append(make([]kgo.RecordHeader, 0, len(rec.Headers)+2), rec.Headers...)
+	h = append(h, kgo.RecordHeader{Key: shedReasonKey, Value: []byte(reason)},
+		kgo.RecordHeader{Key: "pawl.task", Value: []byte(c.name)})
+	to := c.bind.shed
+	if size := len(rec.Key) + len(rec.Value) + headersSize(h); size > to.maxBytes {
+		return RejectAs("RecordTooLarge", "it is shed and takes %d bytes; the shed topic %s takes "+
+			"%d", size, to.name, to.maxBytes)
+	}
+	r := c.copyTo(to.name, rec)
+	r.Partition, r.Headers = rec.Partition, h
+	c.position.Inputs[input].Shed++
+	c.fx.delta.Shed++
+	return nil
+}
+
+// shedReasonKey is the header of a shed record that says why it was.
+const shedReasonKey = "pawl.shed.reason"
+
 // shrink leaves out of a dead letter what its topic cannot take: the value, the headers that the
 // record brought (the first ones), or at the worst the key as well. What remains says where the
 // record stands on its input.

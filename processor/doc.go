@@ -12,11 +12,12 @@
 //
 // Files, in the order of a record's path: pipeline.go and config.go (what to run), start.go,
 // topics.go and member.go (joining in), fetch.go, hollow.go and merge.go (which record comes next),
-// task.go and idle.go (one partition's goroutine), then the pure core: core.go, source.go,
-// context.go, table.go, timer.go, output.go, deadletter.go, effects.go. Operators, handlers made of
-// tables and timers: operator.go (stateless), dedupe.go, window.go, session.go, count.go,
-// timeline.go (and sliding windows), join.go, pattern.go. Then epoch.go (the cycle) and
-// transaction.go (the commit, and what a death at each of its points leaves). Around it:
+// task.go and idle.go (one partition's goroutine), enrich.go, ahead.go, service.go and answers.go
+// (services asked ahead of the step), shed.go (what is left out under load), then the pure core:
+// core.go, source.go, context.go, table.go, timer.go, output.go, deadletter.go, effects.go.
+// Operators, handlers made of tables and timers: operator.go (stateless), dedupe.go, window.go,
+// session.go, count.go, timeline.go (and sliding windows), join.go, pattern.go. Then epoch.go (the
+// cycle) and transaction.go (the commit, and what a death at each of its points leaves). Around it:
 // instance.go (the loop), client.go, assign.go, restore.go and prove.go (taking a task over),
 // leave.go and fault.go (giving it up), memory.go, status.go, event.go (what Listeners are told),
 // errors.go. Beside it: offline.go and offlinetask.go (the same tasks without a cluster).

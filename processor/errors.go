@@ -27,6 +27,28 @@ func RejectAs(exception, format string, args ...any) error {
 	return &RejectError{Exception: exception, Message: fmt.Sprintf(format, args...)}
 }
 
+// Permanent marks an error of an Enrichment's Call that another attempt cannot mend, such as an
+// answer of "no such customer"; nil stays nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
+
+func isPermanent(err error) bool {
+	var p *permanentError
+	return errors.As(err, &p)
+}
+
+// errUnanswered says that a record's enrichments are not known yet: the task must wait.
+var errUnanswered = errors.New("a service has not answered yet")
+
 // RefusedError is the start-up proof's answer: the task would not be exactly-once if it ran.
 type RefusedError struct {
 	Task string

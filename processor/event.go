@@ -20,6 +20,11 @@ type Listener struct {
 	// Waiting fires when the engine starts or goes on waiting for something outside it: an
 	// unreachable broker, a registry that does not answer, another writer's open transaction.
 	Waiting func(WaitInfo)
+	// Enriched fires after each call of an Enrichment's service, and for each record that needed
+	// none because another's answer served it.
+	Enriched func(EnrichInfo)
+	// Breaker fires when the circuit breaker of a task's Enrichment opens, tries again or closes.
+	Breaker func(BreakerInfo)
 	// Notice fires for facts an operator should read once, such as which promise holds.
 	Notice func(text string)
 }
@@ -102,4 +107,31 @@ type WaitInfo struct {
 	Task string // empty for the instance
 	What string
 	For  time.Duration
+}
+
+// EnrichResult is how a call of an Enrichment's service ended.
+type EnrichResult string
+
+// Results of a call.
+const (
+	EnrichAnswered EnrichResult = "answered"
+	EnrichError    EnrichResult = "error"   // another attempt may mend it
+	EnrichRefused  EnrichResult = "refused" // a Permanent error
+	EnrichCached   EnrichResult = "cached"  // no call: the answer for another record serves
+)
+
+// EnrichInfo describes one call of an Enrichment's service.
+type EnrichInfo struct {
+	Task       string
+	Enrichment string
+	Result     EnrichResult
+	For        time.Duration // the call took
+	Err        error
+}
+
+// BreakerInfo is the state of a circuit breaker: closed, half-open or open.
+type BreakerInfo struct {
+	Task       string
+	Enrichment string
+	State      string
 }

@@ -1,6 +1,9 @@
 package processor
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pawl/schemas/record"
@@ -66,6 +69,26 @@ func (in *mergeInput) head() *kgo.Record {
 		return nil
 	}
 	return in.batches[0][in.at]
+}
+
+// from gives the fetched records that were not taken, from an offset on, until yield says no.
+func (in *mergeInput) from(offset int64, yield func(*kgo.Record) bool) {
+	at := in.at
+	for _, recs := range in.batches {
+		recs = recs[at:]
+		at = 0
+		if recs[len(recs)-1].Offset < offset {
+			continue
+		}
+		first, _ := slices.BinarySearchFunc(recs, offset, func(r *kgo.Record, o int64) int {
+			return cmp.Compare(r.Offset, o)
+		})
+		for _, r := range recs[first:] {
+			if !yield(r) {
+				return
+			}
+		}
+	}
 }
 
 func (in *mergeInput) pop() {

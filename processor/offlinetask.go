@@ -66,6 +66,7 @@ func (o *Offline) Open(partition int32, disk statestore.Store, logs OfflineLogs)
 		boot = logs.Ends
 	}
 	t.merge = newMerge(b, &t.core.position, boot)
+	t.ahead = newAhead(context.Background(), t, true)
 	for i, end := range logs.Ends {
 		t.merge.push(i, nil, end)
 	}
@@ -215,6 +216,7 @@ func (t *OfflineTask) Apply(fx *Effects, offset, cacheLimit int64) error {
 	if err := t.store.Apply(fx.Changes, mark); err != nil {
 		return fmt.Errorf("task %s: %w", t.task.name, err)
 	}
+	t.task.ahead.forget(fx.Position.Inputs)
 	t.task.core.applied(fx, cacheLimit)
 	return nil
 }
@@ -232,6 +234,7 @@ func (t *OfflineTask) Discard() error {
 		return err
 	}
 	t.task.merge.clear(&c.position)
+	t.task.ahead.rewind(c.position.Inputs)
 	return nil
 }
 

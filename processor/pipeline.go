@@ -22,6 +22,8 @@ type Pipeline struct {
 	timers  []*Timers
 	windows []string // with a late topic
 	faults  []error
+
+	enrichments []string // names
 }
 
 // New starts an empty pipeline. Its name is part of topic names and metrics.
@@ -102,8 +104,10 @@ func (p *Pipeline) checkName(kind, name string, taken func(string) bool, typeErr
 type input interface {
 	topic() string
 	isTable() bool
+	sheds() bool
 	text() string
 	bind(c *core, index int) inputStep
+	scout(c *core, index int, a *ahead) scout // nil: its records need nothing before their step
 }
 
 // inputStep runs one input's records through one task.
@@ -145,6 +149,8 @@ type Source[V any] struct {
 	late      int // its window, or noWindow
 	grace     time.Duration
 	table     *Table[V]
+	enrich    []enricher[V]
+	shedding  *Shedding[V]
 }
 
 // Input declares a stream input. The record's key must be present.
@@ -200,6 +206,7 @@ func (s *Source[V]) Late(window string, grace time.Duration) *Source[V] {
 
 func (s *Source[V]) topic() string { return s.name }
 func (s *Source[V]) isTable() bool { return s.table != nil }
+func (s *Source[V]) sheds() bool   { return s.shedding != nil }
 func (s *Source[V]) text() string  { return s.typ.String() }
 
 // Table is keyed state of one task: what it holds for a key depends on that task's committed

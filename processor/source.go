@@ -42,8 +42,19 @@ func (s *sourceStep[V]) step(rec *kgo.Record) error {
 		c.position.Inputs[s.index].Late++
 		return nil
 	}
+	if s.shedding != nil && c.given.shed != "" {
+		return c.shed(s.index, rec, c.given.shed)
+	}
+	if len(s.enrich) > 0 {
+		if err := c.given.fault(); err != nil {
+			return err
+		}
+	}
 	c.watermark = max(c.watermark, at-c.bind.disorder)
 	c.ctx.enter(rec, s.index, rec.Key, at)
+	if len(s.enrich) > 0 {
+		c.ctx.answers = c.given.answers
+	}
 	c.ctx.fate = fateProcessed
 	outputs := len(c.fx.Outputs)
 	if err := s.handler(&c.ctx, s.val); err != nil {

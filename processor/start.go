@@ -217,6 +217,8 @@ func (in *Instance) bindSchemas(ctx context.Context, pl *planner) error {
 		switch t.Kind {
 		case TopicDLQ:
 			b.dlq = topic(t.Name)
+		case TopicShed:
+			b.shed = topic(t.Name)
 		case TopicTicks:
 			b.ticks = t.Name
 		case TopicChangelog:

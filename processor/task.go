@@ -53,6 +53,7 @@ type task struct {
 		paused  []bool  // the fetcher stopped reading the input; it must be told to go on
 	}
 	merge *merge
+	ahead *ahead
 
 	closed atomic.Bool  // the instance is closing it; the fetcher must not start it again
 	opened atomic.Int64 // when the open epoch's first record was taken, ns; 0: none
@@ -152,6 +153,7 @@ const (
 
 // run is the task's goroutine.
 func (t *task) run(ctx context.Context) {
+	defer t.ahead.calls.Wait()
 	defer close(t.stopped)
 	for ctx.Err() == nil {
 		if t.urgent.Load() > 0 {
@@ -199,6 +201,7 @@ func (t *task) advance(ctx context.Context) time.Duration {
 		return memoryPause
 	}
 	t.collect()
+	t.ahead.look(t.merge)
 	before := t.core.uncommitted
 	for range burst {
 		c := t.merge.next()
@@ -236,13 +239,17 @@ func (t *task) process(c choice) error {
 	if c.rec.Attrs.IsControl() {
 		t.core.skip(c.input, c.rec)
 	} else {
-		if c.deviation {
-			if err := t.deviate(c); err != nil {
-				return err
-			}
+		if err := t.ahead.prepare(t.core, c, t.merge.inputs[c.input].end); err != nil {
+			return err
 		}
 		if err := t.core.step(c.input, c.rec); err != nil {
 			return err
+		}
+		t.ahead.take(c)
+		if c.deviation { // once only: a step that has to wait is tried again
+			if err := t.deviate(c); err != nil {
+				return err
+			}
 		}
 	}
 	t.merge.take(c, pos)
@@ -346,11 +353,14 @@ func (t *task) awaitEnd(ctx context.Context, input int) time.Duration {
 	return -1
 }
 
-// trouble sorts a failed step: wait for the registry, or give the epoch up.
+// trouble sorts a failed step: wait for registry or service, or give the epoch up.
 func (t *task) trouble(ctx context.Context, c choice, err error) time.Duration {
 	var unknown *schemas.UnknownIDError
 	if errors.As(err, &unknown) && t.core.failure == nil {
 		return t.awaitSchema(ctx, c, unknown.ID)
+	}
+	if errors.Is(err, errUnanswered) && t.core.failure == nil {
+		return t.awaitAnswer(c)
 	}
 	t.fault(fmt.Errorf("input %s offset %d: %w", c.rec.Topic, c.rec.Offset, err))
 	return -1
@@ -443,6 +453,7 @@ func (t *task) drain() order {
 // applied is an order: the sealed epoch is in the store.
 func (t *task) applied(fx *Effects) order {
 	return func(context.Context) {
+		t.ahead.forget(fx.Position.Inputs)
 		t.core.applied(fx, t.in.cacheLimit())
 		t.cached.Store(t.core.cacheBytes())
 	}
@@ -468,6 +479,7 @@ func (t *task) reset(poison *poisonError) order {
 		t.inbox.Unlock()
 		clear(t.used)
 		t.merge.clear(&t.core.position)
+		t.ahead.rewind(t.core.position.Inputs)
 		t.quietAt = time.Time{}
 		t.opened.Store(0)
 		t.dirty.Store(0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -19,6 +20,7 @@ const (
 	TopicOutput    = "output"
 	TopicLate      = "late"
 	TopicDLQ       = "dlq"
+	TopicShed      = "shed"
 	TopicTicks     = "ticks"
 	TopicChangelog = "changelog"
 )
@@ -79,6 +81,10 @@ func (p *planner) wanted() []TopicPlan {
 	}
 	dlq := anyTime()
 	dlq["max.message.bytes"] = strconv.Itoa(p.widest() + dlqSpare)
+	if slices.ContainsFunc(p.pipe.inputs, input.sheds) {
+		plans = append(plans, TopicPlan{Name: app + "-shed", Kind: TopicShed,
+			Configs: maps.Clone(dlq)})
+	}
 	ticks := anyTime()
 	ticks["retention.ms"] = "-1"
 	return append(plans,

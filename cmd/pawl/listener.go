@@ -65,6 +65,14 @@ func logListener(log *slog.Logger) processor.Listener {
 		Waiting: func(w processor.WaitInfo) {
 			log.Warn("waiting", "for", w.What, "task", w.Task, "since", w.For)
 		},
+		Breaker: func(b processor.BreakerInfo) {
+			level := slog.LevelInfo
+			if b.State == "open" {
+				level = slog.LevelWarn
+			}
+			log.Log(context.Background(), level, "circuit breaker", "enrichment", b.Enrichment,
+				"task", b.Task, "state", b.State)
+		},
 		Notice: func(text string) { log.Info(text) },
 	}
 }

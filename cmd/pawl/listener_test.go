@@ -52,12 +52,15 @@ func TestLog(t *testing.T) {
 	l.TaskState(processor.TaskStateInfo{Task: "fraud-0", State: processor.TaskRefused, Reason: "x"})
 	l.EpochAborted(processor.AbortInfo{Reason: "fenced", Err: errors.New("by another")})
 	l.Waiting(processor.WaitInfo{What: "the registry"})
+	l.Breaker(processor.BreakerInfo{Task: "fraud-0", Enrichment: "risk", State: "half-open"})
+	l.Breaker(processor.BreakerInfo{Task: "fraud-0", Enrichment: "risk", State: "open"})
 	for range 3 {
 		l.DeadLettered(processor.DeadLetterInfo{Exception: "DecodeError", Offset: 7})
 	}
 	for _, want := range []string{`"level":"ERROR","msg":"instance","state":"ERROR","reason":"why"`,
 		`"level":"ERROR","msg":"task","task":"fraud-0","state":"REFUSED","reason":"x"`,
 		`"reason":"fenced","unconfirmed":false,"error":"by another"`, `"for":"the registry"`,
+		`"msg":"circuit breaker","enrichment":"risk","task":"fraud-0","state":`,
 		`"exception":"DecodeError"`} {
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("not exactly once: %s in\n%s", want, out.String())

@@ -114,6 +114,8 @@ func metricsTable(t *testing.T) string {
 	l := m.Listener()
 	l.EpochAborted(processor.AbortInfo{Reason: "produce"})
 	l.DeadLettered(processor.DeadLetterInfo{Exception: "DecodeError"})
+	l.Enriched(processor.EnrichInfo{Task: "fraud-0", Enrichment: "risk"})
+	l.Breaker(processor.BreakerInfo{Task: "fraud-0", Enrichment: "risk"})
 	l.Restore(processor.RestoreInfo{Task: "fraud-0", Done: true})
 	l.EpochCommitted(processor.EpochInfo{Records: 1, PerTask: []processor.TaskEpoch{
 		{Task: "fraud-0", Latencies: [24]uint32{1}}}})

@@ -1,6 +1,7 @@
 // Package metrics turns what the engine says into Prometheus metrics: a record is counted when the
 // epoch it belongs to has committed, never before, so an aborted epoch leaves no trace in the
-// totals and the counters add up to what the topics hold.
+// totals and the counters add up to what the topics hold. Calls of other services are counted as
+// they end: an abort does not undo them.
 //
 // Every series carries the label pipeline. Counters and histograms come from the engine's events;
 // gauges that have to be asked for, such as lag, come from a snapshot of the instance that is taken

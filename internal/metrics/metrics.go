@@ -28,6 +28,9 @@ type Metrics struct {
 	committed    prometheus.Counter
 	aborted      *prometheus.CounterVec
 	unconfirmed  prometheus.Counter
+	calls        *prometheus.CounterVec
+	callTime     *prometheus.HistogramVec
+	breaker      *prometheus.GaugeVec
 	processing   *weighted
 	latency      *weighted
 	commit       prometheus.Histogram
@@ -68,11 +71,12 @@ func New(pipeline string, status func() processor.Status) *Metrics {
 		Help: "Epochs given up, by reason; their records are processed again.",
 	}, []string{"reason"})
 	m.declareEpochs()
+	m.declareEnrichments()
 	m.collector = newCollector(status)
 	prometheus.WrapRegistererWith(prometheus.Labels{"pipeline": pipeline}, m.registry).MustRegister(
 		m.processed, m.produced, m.dead, m.late, m.deduplicated, m.filtered, m.shed, m.restored,
 		m.attempts, m.aborted, m.committed, m.unconfirmed, m.processing, m.latency, m.commit,
-		m.epochSize, m.collector)
+		m.epochSize, m.calls, m.callTime, m.breaker, m.collector)
 	m.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -98,6 +102,21 @@ func (m *Metrics) declareEpochs() {
 		Buckets: prometheus.ExponentialBuckets(1, 4, 11)})
 }
 
+func (m *Metrics) declareEnrichments() {
+	m.calls = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pawl_enrich_calls_total",
+		Help: "Calls of an enrichment's service by result, as they end; cached stands for " +
+			"records that needed none.",
+	}, []string{"task", "enrichment", "result"})
+	m.callTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "pawl_enrich_call_seconds", Help: "Time of one call of an enrichment's service.",
+		Buckets: powers(1e-3, 16)}, []string{"enrichment"})
+	m.breaker = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "pawl_enrich_breaker_state",
+		Help: "1 for the state of an enrichment's circuit breaker, once it has opened.",
+	}, []string{"task", "enrichment", "state"})
+}
+
 // Handler serves the metrics in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
@@ -113,6 +132,8 @@ func (m *Metrics) Listener() processor.Listener {
 		DeadLettered: func(i processor.DeadLetterInfo) {
 			m.attempts.WithLabelValues(i.Exception).Inc()
 		},
+		Enriched: m.enriched,
+		Breaker:  m.breakerState,
 	}
 }
 
@@ -121,6 +142,23 @@ func (m *Metrics) taskState(i processor.TaskStateInfo) {
 	for _, c := range []*prometheus.CounterVec{m.processed, m.produced, m.dead, m.late,
 		m.deduplicated, m.filtered, m.shed} {
 		c.WithLabelValues(i.Task)
+	}
+}
+
+func (m *Metrics) enriched(i processor.EnrichInfo) {
+	m.calls.WithLabelValues(i.Task, i.Enrichment, string(i.Result)).Inc()
+	if i.Result != processor.EnrichCached {
+		m.callTime.WithLabelValues(i.Enrichment).Observe(i.For.Seconds())
+	}
+}
+
+func (m *Metrics) breakerState(i processor.BreakerInfo) {
+	for _, state := range []string{"closed", "half-open", "open"} {
+		value := 0.0
+		if state == i.State {
+			value = 1
+		}
+		m.breaker.WithLabelValues(i.Task, i.Enrichment, state).Set(value)
 	}
 }
 

@@ -81,6 +81,33 @@ func TestEventsBecomeSeries(t *testing.T) {
 	)
 }
 
+func TestEnrichmentsBecomeSeries(t *testing.T) {
+	m := New("fraud", idle)
+	l := m.Listener()
+	for result, n := range map[processor.EnrichResult]int{processor.EnrichAnswered: 3,
+		processor.EnrichError: 2, processor.EnrichRefused: 1, processor.EnrichCached: 4} {
+		for range n {
+			l.Enriched(processor.EnrichInfo{Task: "fraud-0", Enrichment: "risk", Result: result,
+				For: 3 * time.Millisecond})
+		}
+	}
+	for _, state := range []string{"open", "half-open"} {
+		l.Breaker(processor.BreakerInfo{Task: "fraud-0", Enrichment: "risk", State: state})
+	}
+	calls := `pawl_enrich_calls_total{enrichment="risk",pipeline="fraud",result="`
+	breaker := `pawl_enrich_breaker_state{enrichment="risk",pipeline="fraud",state="`
+	wantLines(t, scrape(t, m),
+		calls+`answered",task="fraud-0"} 3`,
+		calls+`error",task="fraud-0"} 2`,
+		calls+`refused",task="fraud-0"} 1`,
+		calls+`cached",task="fraud-0"} 4`,
+		breaker+`open",task="fraud-0"} 0`,
+		breaker+`half-open",task="fraud-0"} 1`,
+		breaker+`closed",task="fraud-0"} 0`,
+		`pawl_enrich_call_seconds_count{enrichment="risk",pipeline="fraud"} 6`,
+	)
+}
+
 func TestSnapshotBecomesGauges(t *testing.T) {
 	m := New("fraud", func() processor.Status {
 		return processor.Status{State: "RUNNING", OpenTransaction: 1500 * time.Millisecond,
