@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,6 +157,12 @@ func (a *app) runBench(ctx context.Context, p pipeline, o benchOptions) (err err
 	}
 	defer c.close()
 	b := &benchRun{app: a, options: o, pipeline: p, cluster: c}
+	if p.aid != nil {
+		if b.aid, err = p.aid(ctx); err != nil {
+			return err
+		}
+		defer b.aid.stop()
+	}
 	if err := b.prepare(s, dir); err != nil {
 		return err
 	}
@@ -186,6 +193,7 @@ type benchRun struct {
 	inputs   []string
 	adm      *kadm.Client
 	fleet    *fleet
+	aid      aid
 	verdict  *verify.Report
 	result   benchReport
 }
@@ -200,6 +208,7 @@ func (b *benchRun) prepare(base *settings.Settings, dir string) error {
 	override["application.id"] = b.group
 	override["topic.prefix"] = b.group + "-"
 	override["log.level"] = "info" // a line per epoch would be measured too
+	maps.Copy(override, b.aid.override)
 	file := filepath.Join(dir, "bench.yaml")
 	if err := base.WriteFile(file, override); err != nil {
 		return err

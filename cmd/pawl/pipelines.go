@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"pawl/pipelines/fraud"
 	"pawl/pipelines/funnel"
 	"pawl/pipelines/iot"
+	"pawl/pipelines/iot/devices"
 	"pawl/pipelines/pageviews"
 	"pawl/processor"
 )
@@ -26,9 +28,18 @@ type pipeline struct {
 	tables   []string // input topics that the service creates
 	// outcomes is the topic with one record for each input record, or "".
 	outcomes func(*settings.Settings) string
-	alerts   string   // topic whose newest records the demo shows
-	shown    []string // their fields
-	crowd    int      // users in the demo, few enough that each is seen often; 0: the generator's
+	alerts   string                             // topic whose newest records the demo shows
+	shown    []string                           // their fields
+	aid      func(context.Context) (aid, error) // may be nil
+	// crowd is how many users the demo has, so few that each is seen often; 0: the generator's own.
+	crowd int
+}
+
+// aid is what a pipeline needs beside the cluster, where this process brings it along.
+type aid struct {
+	override map[string]string // the settings that lead to it
+	told     string            // a line that tells of it
+	stop     func()
 }
 
 func pipelines() []pipeline {
@@ -90,6 +101,7 @@ func iotPipeline() pipeline {
 			outcomes: func(*settings.Settings) string { return iot.Processed },
 			alerts:   iot.Alerts,
 			shown:    []string{"sensor_id", "type", "severity", "value"},
+			aid:      serveDevices,
 			crowd:    500,
 		})
 }
@@ -155,6 +167,14 @@ func funnelPipeline() pipeline {
 			shown:    []string{"user_id", "duration_ms", "value"},
 			crowd:    200,
 		})
+}
+
+// serveDevices serves the demo's devices.
+func serveDevices(ctx context.Context) (aid, error) {
+	at, stop, err := serve(ctx, "127.0.0.1:0", devices.NewService())
+	address := "http://" + at
+	return aid{map[string]string{"iot.devices.url": address}, "iot asks " + address +
+		" for devices; POST /slow?d=1s or /down?on=true to it", stop}, err
 }
 
 // noOutcomes is for pipelines that have no output for each record.

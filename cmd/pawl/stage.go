@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,7 @@ type stage struct {
 	dir     string
 	view    *view
 	acts    []*act
+	aids    []aid
 }
 
 // act is one pipeline of a demo.
@@ -54,6 +56,15 @@ type act struct {
 func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) error {
 	override := st.cluster.overrides()
 	override["application.id"], override["topic.prefix"] = st.names(p)
+	if p.aid != nil {
+		a, err := p.aid(ctx)
+		if err != nil {
+			return err
+		}
+		st.aids = append(st.aids, a)
+		maps.Copy(override, a.override)
+		st.view.event(a.told)
+	}
 	file := filepath.Join(st.dir, p.name+".yaml")
 	own := map[string]string{"state.dir": filepath.Join(st.dir, "state-"+p.name)}
 	for key, value := range override {
@@ -240,5 +251,8 @@ func (st *stage) close() {
 			}
 		}
 		t.adm.Close()
+	}
+	for _, a := range st.aids {
+		a.stop()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"pawl/pipelines/fraud"
 	"pawl/pipelines/funnel"
 	"pawl/pipelines/iot"
+	"pawl/pipelines/iot/devices"
 	"pawl/pipelines/pageviews"
 )
 
@@ -57,6 +58,10 @@ func (s *Settings) IoT() iot.Config {
 		},
 		MaxOutOfOrderness: disorder,
 		MaxFutureSkew:     skew,
+	}
+	service := devices.ClientConfig{URL: s.Text("iot.devices.url")}
+	if client, err := devices.NewClient(service); err == nil {
+		cfg.Devices, cfg.Known = client.Find, devices.Of
 	}
 	if cfg.TrendThreshold == 0 {
 		cfg.TrendThreshold = -1

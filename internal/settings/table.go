@@ -134,6 +134,8 @@ func iotSettings() []Setting {
 			Doc: "Higher temperatures raise an alert, in degrees Celsius."},
 		{Name: "iot.humidity.max", Default: "90", kind: decimal{0, 100},
 			Doc: "Higher humidity raises an alert, in per cent."},
+		{Name: "iot.devices.url", kind: address{},
+			Doc: "Service that knows the sensors' devices; without it readings go on as they are."},
 		{Name: "iot.battery.min", Default: "0.2", kind: decimal{0, 1},
 			Doc: "A lower battery level raises an alert, as a share of 1."},
 	}

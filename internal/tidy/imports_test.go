@@ -44,7 +44,8 @@ var mayImport = map[string][]string{
 	"pipelines/funnel": {"processor", "schemas", "schemas/funnel", "schemas/record",
 		"statestore", "internal/loadgen", "internal/verify"},
 	"internal/settings": {"processor", "pipelines/activity", "pipelines/fraud",
-		"pipelines/funnel", "pipelines/iot", "pipelines/pageviews", "schemas"},
+		"pipelines/funnel", "pipelines/iot", "pipelines/iot/devices", "pipelines/pageviews",
+		"schemas"},
 	"internal/tidy": {},
 
 	"integration/harness/process": {},

@@ -23,7 +23,8 @@ func TestDefaults(t *testing.T) {
 	}
 	cfg = pageviews.Config{Grace: -1, MaxOutOfOrderness: -1, MaxFutureSkew: -1}
 	cfg.EnsureDefaults()
-	if want := (pageviews.Config{Span: 5 * time.Minute}); cfg != want {
+	if want := (pageviews.Config{Span: 5 * time.Minute, Grace: -1, MaxOutOfOrderness: -1,
+		MaxFutureSkew: -1}); cfg != want {
 		t.Errorf("negative ones became %+v, want %+v", cfg, want)
 	}
 }
