@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"pawl/schemas"
 	"pawl/schemas/record"
 	"pawl/statestore"
@@ -329,7 +331,11 @@ const (
 func (t *task) spill(ctx context.Context) {
 	tick := time.NewTicker(spillEvery / 8)
 	defer tick.Stop()
-	spilled, flushed := time.Now(), time.Now()
+	// Tasks that start together would go to disk together ever after, and records would wait for it.
+	part := float64(xxhash.Sum64String(t.in.transactionalID()+t.name)%1024) / 1024
+	now := time.Now()
+	spilled := now.Add(-time.Duration(part * float64(spillEvery)))
+	flushed := now.Add(-time.Duration(part * float64(flushEvery)))
 	for {
 		select {
 		case <-ctx.Done():

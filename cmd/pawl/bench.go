@@ -74,7 +74,8 @@ Without --kafka an embedded broker is used, in this process: the report says so.
 
 pawl bench all runs all pipelines at once at --rate records a second for --duration
 and measures the latency of each one's main output instead: from handing a record
-to the producer, or from a window's end, until a read_committed consumer has it.`,
+to the producer, or from a window's end, until a read_committed consumer has it.
+The first half minute does not count.`,
 		Example: `  pawl bench fraud --events 2000000 --kafka 127.0.0.1:9092 \
       --registry http://127.0.0.1:8081 --report bench.json`,
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -11,6 +11,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+// warmUp is how long the servers and the processes have to get warm before anything counts.
+const warmUp = 30 * time.Second
+
 // classesReport is the JSON of `pawl bench all --report`: latency of each pipeline's main output in
 // milliseconds, all pipelines running at once.
 type classesReport struct {
@@ -30,11 +33,13 @@ type observed struct {
 	mu       sync.Mutex
 	seen     map[origin]time.Time
 	delays   []time.Duration // from a window's end to its result
+	from     time.Time       // results before do not count
 }
 
 // runClasses runs all pipelines at once under a steady load and measures each one's latency: from
 // handing a record to the producer until a read_committed consumer has its result, or, for results
-// of windows, from the window's end. Event time is the clock's.
+// of windows, from the window's end. Event time is the clock's. The first half minute, or third,
+// does not count.
 func (a *app) runClasses(ctx context.Context, o benchOptions) (err error) {
 	named := pipelines()
 	s, _, err := judge(a.sources(o.flags), named, whatIsGiven)
@@ -71,8 +76,10 @@ func (a *app) runClasses(ctx context.Context, o benchOptions) (err error) {
 		all = append(all, seen)
 	}
 	reading, stop := context.WithCancel(life)
+	counts := time.Now().Add(min(warmUp, o.duration/3))
 	var readers sync.WaitGroup
 	for _, seen := range all {
+		seen.from = counts
 		readers.Go(func() { seen.read(reading) })
 	}
 	verdict := st.play(ctx, life)
@@ -110,6 +117,9 @@ func (s *observed) read(ctx context.Context) {
 	for ctx.Err() == nil {
 		fetches := s.consumer.PollFetches(ctx)
 		now := time.Now()
+		if now.Before(s.from) {
+			continue
+		}
 		s.mu.Lock()
 		fetches.EachRecord(func(rec *kgo.Record) {
 			if s.sent == nil {

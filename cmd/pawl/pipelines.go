@@ -115,7 +115,8 @@ func activityPipeline() pipeline {
 			name: activity.Name,
 			load: func(s *settings.Settings, f feed) loadgen.Generator {
 				c := activity.LoadConfig{Pipeline: s.Activity(), Seed: f.seed, Users: f.users,
-					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder,
+					PauseEvery: -1} // its pauses would keep event time behind the clock
 				f.spoil(&c.Poison, &c.Late)
 				return activity.NewGenerator(c)
 			},
