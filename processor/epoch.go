@@ -331,7 +331,7 @@ const (
 func (t *task) spill(ctx context.Context) {
 	tick := time.NewTicker(spillEvery / 8)
 	defer tick.Stop()
-	// Tasks that start together would go to disk together ever after, and records would wait for it.
+	// Tasks that start together would go to disk together ever after, and records would wait.
 	part := float64(xxhash.Sum64String(t.in.transactionalID()+t.name)%1024) / 1024
 	now := time.Now()
 	spilled := now.Add(-time.Duration(part * float64(spillEvery)))
