@@ -28,7 +28,7 @@ func TestBenchAll(t *testing.T) {
 			t.Errorf("%s: p50 %v, p99 %v of %v results", name, p50, p99, n)
 		}
 	}
-	// A count is emitted when the watermark has passed its second: 2 s after it by the records' times.
+	// A count is emitted when the watermark has passed its second, about 2 s later.
 	if l := latency["pageviews"].(map[string]any); l["p50"].(float64) < 1500 {
 		t.Errorf("pageviews: %v", l)
 	}
