@@ -170,7 +170,10 @@ func TestEnrichWhenDown(t *testing.T) {
 			s := failing(3, new(atomic.Bool))
 			c.e.Call = s.call
 			in := b.start("a", enriching(t, c.e))
-			b.sequence(1, 10, 2, 1)
+			// The answers that the service has must be in before it is found to be down.
+			b.sequence(1, 3, 2, 1)
+			b.outputs(6)
+			b.sequence(4, 7, 2, 1)
 			b.outputs(c.handled)
 			b.drained("in")
 			stop(t, in)

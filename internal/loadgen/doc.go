@@ -6,5 +6,5 @@
 // Kafka's default partitioner would choose. Pace follows the plan, not the last answer: when the
 // broker stalls, the records due meanwhile follow at once, with the timestamps they were due at.
 //
-// Files: loadgen.go (Run), rand.go (seeded numbers and skew).
+// Files: loadgen.go (Run), rand.go (seeded numbers and skew), slab.go (memory for keys and values).
 package loadgen

@@ -168,3 +168,25 @@ func (c *codec[V]) encoder(ctx context.Context, id int32) (*schemas.Encoder[V], 
 	c.enc[id] = schemas.NewEncoder(c.typ, as)
 	return c.enc[id], nil
 }
+
+// Read decodes data, or gives the class of dead letter that it is.
+func Read[V any](ctx context.Context, r *schemas.Resolver, dec *schemas.Decoder[V], data []byte,
+	v *V,
+) (exception string, err error) {
+	err = dec.Decode(data, v)
+	var unknown *schemas.UnknownIDError
+	if errors.As(err, &unknown) {
+		err = r.Fetch(ctx, unknown.ID)
+		if errors.Is(err, schemas.ErrNotFound) {
+			return "UnknownSchema", nil
+		}
+		if err == nil {
+			err = dec.Decode(data, v)
+		}
+	}
+	var bad *schemas.DecodeError
+	if errors.As(err, &bad) {
+		return bad.Kind, nil
+	}
+	return "", err
+}

@@ -96,19 +96,19 @@ func (rd *reader) entry(ctx context.Context, parts []any, value []byte) error {
 	switch {
 	case table == PerMinute || table == FiveMinutes:
 		var s schema.Sum
-		exception, err = read(ctx, rd.resolver, rd.sums, value, &s)
+		exception, err = verify.Read(ctx, rd.resolver, rd.sums, value, &s)
 		rd.out[name] = s
 	case table == Batches:
 		var b schema.Batch
-		exception, err = read(ctx, rd.resolver, rd.batches, value, &b)
+		exception, err = verify.Read(ctx, rd.resolver, rd.batches, value, &b)
 		rd.out[name] = b
 	case table == countTable:
 		var n record.Counter
-		exception, err = read(ctx, rd.resolver, rd.counts, value, &n)
+		exception, err = verify.Read(ctx, rd.resolver, rd.counts, value, &n)
 		rd.out[name] = n.N
 	case table == Seen:
 		var t record.Timer
-		exception, err = read(ctx, rd.resolver, rd.timers, value, &t)
+		exception, err = verify.Read(ctx, rd.resolver, rd.timers, value, &t)
 		rd.out[name] = t.At
 	case strings.HasPrefix(table, "timers-"):
 	default:

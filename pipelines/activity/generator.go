@@ -82,8 +82,8 @@ type Generator struct {
 	events *schemas.Encoder[schema.UserEvent]
 	others *schemas.Encoder[schema.UserAggregate] // for events of a schema that is none of theirs
 	past   *history
-	n      int64  // events so far
-	slab   []byte // keys and values are cut from it
+	n      int64 // events so far
+	slab   loadgen.Slab
 }
 
 // NewGenerator returns a Generator.
@@ -152,8 +152,8 @@ func (g *Generator) arrival() int64 {
 
 // record is a sound record.
 func (g *Generator) record(e schema.UserEvent, arrival int64) loadgen.Record {
-	return loadgen.Record{Topic: UserEvents, Key: g.bytes(e.UserID),
-		Value: encoded(g, g.events, &e), Timestamp: arrival}
+	return loadgen.Record{Topic: UserEvents, Key: g.slab.Bytes(e.UserID),
+		Value: loadgen.Encoded(&g.slab, g.events, &e), Timestamp: arrival}
 }
 
 func userName(n int) string {
@@ -197,35 +197,4 @@ func (g *Generator) eventTime(arrival int64) int64 {
 		at -= g.rand.Int64N(disorder + 1)
 	}
 	return max(at, 0)
-}
-
-const slabSize = 64 << 10
-
-// bytes is s, cut from the slab.
-func (g *Generator) bytes(s string) []byte {
-	g.room(len(s))
-	return g.keep(append(g.slab, s...))
-}
-
-// encoded is v in wire format, cut from the slab.
-func encoded[V any](g *Generator, enc *schemas.Encoder[V], v *V) []byte {
-	g.room(512)
-	b, err := enc.Append(g.slab, v)
-	if err != nil {
-		panic("encode a generated record: " + err.Error()) // a fault of the generator itself
-	}
-	return g.keep(b)
-}
-
-func (g *Generator) room(n int) {
-	if cap(g.slab)-len(g.slab) < n {
-		g.slab = make([]byte, 0, slabSize)
-	}
-}
-
-// keep makes grown, the slab with something appended, the slab.
-func (g *Generator) keep(grown []byte) []byte {
-	part := grown[len(g.slab):len(grown):len(grown)]
-	g.slab = grown
-	return part
 }

@@ -3,7 +3,6 @@ package activity
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -86,7 +85,7 @@ func (o *Oracle) Feed(ctx context.Context, in verify.Input) (verify.Outcome, err
 		return dead("NullValue"), nil
 	}
 	var e schema.UserEvent
-	exception, err := read(ctx, o.resolver, o.events, in.Value, &e)
+	exception, err := verify.Read(ctx, o.resolver, o.events, in.Value, &e)
 	if err != nil || exception != "" {
 		return dead(exception), err
 	}
@@ -250,26 +249,4 @@ func (o *Oracle) State() map[string]any {
 		state[stateName(Seen, id.user, id.id)] = at
 	}
 	return state
-}
-
-// read decodes data, or gives the class of dead letter that it is.
-func read[V any](ctx context.Context, r *schemas.Resolver, dec *schemas.Decoder[V], data []byte,
-	v *V,
-) (exception string, err error) {
-	err = dec.Decode(data, v)
-	var unknown *schemas.UnknownIDError
-	if errors.As(err, &unknown) {
-		err = r.Fetch(ctx, unknown.ID)
-		if errors.Is(err, schemas.ErrNotFound) {
-			return "UnknownSchema", nil
-		}
-		if err == nil {
-			err = dec.Decode(data, v)
-		}
-	}
-	var bad *schemas.DecodeError
-	if errors.As(err, &bad) {
-		return bad.Kind, nil
-	}
-	return "", err
 }

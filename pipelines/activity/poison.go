@@ -58,13 +58,14 @@ func (g *Generator) poison(e schema.UserEvent, arrival int64) loadgen.Record {
 	case poisonUnknownSchema:
 		copy(rec.Value[1:5], []byte{0x7f, 0xff, 0xff, 0x00})
 	case poisonOtherSchema:
-		rec.Value = encoded(g, g.others, &schema.UserAggregate{UserID: e.UserID, EventCount: 1})
+		rec.Value = loadgen.Encoded(&g.slab, g.others,
+			&schema.UserAggregate{UserID: e.UserID, EventCount: 1})
 	case poisonNullValue:
 		rec.Value = nil
 	case poisonNullKey:
 		rec.Key = nil
 	case poisonOtherKey:
-		rec.Key = g.bytes(e.UserID + "x")
+		rec.Key = g.slab.Bytes(e.UserID + "x")
 	}
 	return rec
 }

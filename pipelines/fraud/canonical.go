@@ -109,11 +109,11 @@ func (rd *reader) entry(ctx context.Context, key, value []byte) error {
 	switch parts[0] {
 	case LimitsTopic:
 		var l schema.Limits
-		exception, err = read(ctx, rd.resolver, rd.limits, value, &l)
+		exception, err = verify.Read(ctx, rd.resolver, rd.limits, value, &l)
 		rd.out[LimitsTopic+"/"+user] = l
 	case VelocityTable:
 		var v schema.Velocity
-		exception, err = read(ctx, rd.resolver, rd.roots, value, &v)
+		exception, err = verify.Read(ctx, rd.resolver, rd.roots, value, &v)
 		rd.slots(user, v.Level, v.Base, v.Slots)
 	case NodesTable:
 		if len(parts) != 4 {
@@ -121,7 +121,7 @@ func (rd *reader) entry(ctx context.Context, key, value []byte) error {
 				NodesTable)
 		}
 		var n schema.VelocityNode
-		exception, err = read(ctx, rd.resolver, rd.nodes, value, &n)
+		exception, err = verify.Read(ctx, rd.resolver, rd.nodes, value, &n)
 		rd.slots(user, int32(parts[2].(int64)), parts[3].(int64)*64, n.Slots)
 	case "timers-expiry":
 	default:

@@ -73,8 +73,8 @@ type Generator struct {
 	n      int64 // transactions so far
 	owed   bool  // limits come next
 	burst  string
-	left   int    // of the burst
-	slab   []byte // keys and values are cut from it
+	left   int // of the burst
+	slab   loadgen.Slab
 }
 
 // NewGenerator returns a Generator.
@@ -122,8 +122,8 @@ func (g *Generator) Next() loadgen.Record {
 
 // transaction is a sound record.
 func (g *Generator) transaction(tx schema.Transaction, arrival int64) loadgen.Record {
-	return loadgen.Record{Topic: Transactions, Key: g.bytes(tx.UserID),
-		Value: encoded(g, g.txs, &tx), Timestamp: arrival}
+	return loadgen.Record{Topic: Transactions, Key: g.slab.Bytes(tx.UserID),
+		Value: loadgen.Encoded(&g.slab, g.txs, &tx), Timestamp: arrival}
 }
 
 // user picks who pays: one user after another, or half of the time the one of a burst.
@@ -174,45 +174,14 @@ func (g *Generator) eventTime(arrival int64) int64 {
 func (g *Generator) nextLimits(arrival int64) loadgen.Record {
 	l := schema.Limits{UserID: userName(g.skew.Draw(g.rand)), MaxCount: 1 + g.rand.IntN(30),
 		MaxTotalCents: 1_000 + g.rand.Int64N(3_000_000)}
-	rec := loadgen.Record{Topic: LimitsTopic, Key: g.bytes(l.UserID), Timestamp: arrival}
+	rec := loadgen.Record{Topic: LimitsTopic, Key: g.slab.Bytes(l.UserID), Timestamp: arrival}
 	kind := g.rand.IntN(4)
 	if kind == 0 {
 		return rec // a tombstone
 	}
-	rec.Value = encoded(g, g.limits, &l)
+	rec.Value = loadgen.Encoded(&g.slab, g.limits, &l)
 	if g.rand.Float64() < g.cfg.Poison {
-		rec.Key = g.bytes(l.UserID + "x")
+		rec.Key = g.slab.Bytes(l.UserID + "x")
 	}
 	return rec
-}
-
-const slabSize = 64 << 10
-
-// bytes is s, cut from the slab.
-func (g *Generator) bytes(s string) []byte {
-	g.room(len(s))
-	return g.keep(append(g.slab, s...))
-}
-
-// encoded is v in wire format, cut from the slab.
-func encoded[V any](g *Generator, enc *schemas.Encoder[V], v *V) []byte {
-	g.room(512)
-	b, err := enc.Append(g.slab, v)
-	if err != nil {
-		panic("encode a generated record: " + err.Error()) // a fault of the generator itself
-	}
-	return g.keep(b)
-}
-
-func (g *Generator) room(n int) {
-	if cap(g.slab)-len(g.slab) < n {
-		g.slab = make([]byte, 0, slabSize)
-	}
-}
-
-// keep makes grown, the slab with something appended, the slab.
-func (g *Generator) keep(grown []byte) []byte {
-	part := grown[len(g.slab):len(grown):len(grown)]
-	g.slab = grown
-	return part
 }

@@ -2,7 +2,6 @@ package fraud
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -79,7 +78,7 @@ func (o *Oracle) transaction(ctx context.Context, in verify.Input) (verify.Outco
 		return dead("NullValue"), nil
 	}
 	var tx schema.Transaction
-	exception, err := read(ctx, o.resolver, o.txs, in.Value, &tx)
+	exception, err := verify.Read(ctx, o.resolver, o.txs, in.Value, &tx)
 	if err != nil || exception != "" {
 		return dead(exception), err
 	}
@@ -151,7 +150,7 @@ func (o *Oracle) limit(ctx context.Context, in verify.Input) (verify.Outcome, er
 		return verify.Outcome{}, nil
 	}
 	var l schema.Limits
-	exception, err := read(ctx, o.resolver, o.lims, in.Value, &l)
+	exception, err := verify.Read(ctx, o.resolver, o.lims, in.Value, &l)
 	if err != nil || exception != "" {
 		return dead(exception), err
 	}
@@ -230,26 +229,4 @@ func (h *history) perMs() []Total {
 		list = append(list, Total{At: t, Count: 1, Cents: h.cents[i]})
 	}
 	return list
-}
-
-// read decodes data, or gives the class of dead letter that it is.
-func read[V any](ctx context.Context, r *schemas.Resolver, dec *schemas.Decoder[V], data []byte,
-	v *V,
-) (exception string, err error) {
-	err = dec.Decode(data, v)
-	var unknown *schemas.UnknownIDError
-	if errors.As(err, &unknown) {
-		err = r.Fetch(ctx, unknown.ID)
-		if errors.Is(err, schemas.ErrNotFound) {
-			return "UnknownSchema", nil
-		}
-		if err == nil {
-			err = dec.Decode(data, v)
-		}
-	}
-	var bad *schemas.DecodeError
-	if errors.As(err, &bad) {
-		return bad.Kind, nil
-	}
-	return "", err
 }

@@ -51,13 +51,14 @@ func (g *Generator) poison(tx schema.Transaction, arrival int64) loadgen.Record 
 	case poisonUnknownSchema:
 		copy(rec.Value[1:5], []byte{0x7f, 0xff, 0xff, 0x00})
 	case poisonOtherSchema:
-		rec.Value = encoded(g, g.limits, &schema.Limits{UserID: tx.UserID, MaxCount: 1})
+		rec.Value = loadgen.Encoded(&g.slab, g.limits,
+			&schema.Limits{UserID: tx.UserID, MaxCount: 1})
 	case poisonNullValue:
 		rec.Value = nil
 	case poisonNullKey:
 		rec.Key = nil
 	case poisonOtherKey:
-		rec.Key = g.bytes(tx.UserID + "x")
+		rec.Key = g.slab.Bytes(tx.UserID + "x")
 	}
 	return rec
 }

@@ -118,7 +118,7 @@ func readRow[V any](ctx context.Context, rd *reader, dec *schemas.Decoder[V], pa
 func readValue[V any](ctx context.Context, rd *reader, dec *schemas.Decoder[V], value []byte,
 	v *V,
 ) error {
-	exception, err := read(ctx, rd.resolver, dec, value, v)
+	exception, err := verify.Read(ctx, rd.resolver, dec, value, v)
 	if exception != "" {
 		err = errors.New(exception)
 	}

@@ -89,9 +89,9 @@ type Generator struct {
 	events *schemas.Encoder[schema.UserEvent]
 	clicks *schemas.Encoder[schema.AdClick]
 	visits []visit
-	n      int64  // events so far
-	made   int64  // visits and clicks so far
-	slab   []byte // keys and values are cut from it
+	n      int64 // events so far
+	made   int64 // visits and clicks so far
+	slab   loadgen.Slab
 }
 
 // visit is what one user still will do.
@@ -167,8 +167,8 @@ func (g *Generator) event(e schema.UserEvent, arrival int64) loadgen.Record {
 }
 
 func (g *Generator) soundEvent(e schema.UserEvent, arrival int64) loadgen.Record {
-	return loadgen.Record{Topic: UserEvents, Key: g.bytes(e.UserID),
-		Value: encoded(g, g.events, &e), Timestamp: arrival}
+	return loadgen.Record{Topic: UserEvents, Key: g.slab.Bytes(e.UserID),
+		Value: loadgen.Encoded(&g.slab, g.events, &e), Timestamp: arrival}
 }
 
 // click is a record of ad-clicks, broken now and then.
@@ -180,8 +180,8 @@ func (g *Generator) click(c schema.AdClick, arrival int64) loadgen.Record {
 }
 
 func (g *Generator) soundClick(c schema.AdClick, arrival int64) loadgen.Record {
-	return loadgen.Record{Topic: AdClicks, Key: g.bytes(c.UserID),
-		Value: encoded(g, g.clicks, &c), Timestamp: arrival}
+	return loadgen.Record{Topic: AdClicks, Key: g.slab.Bytes(c.UserID),
+		Value: loadgen.Encoded(&g.slab, g.clicks, &c), Timestamp: arrival}
 }
 
 // visit is a new one, of some user: most look around, some buy.
@@ -257,35 +257,4 @@ func (g *Generator) eventTime(arrival int64) int64 {
 		}
 	}
 	return max(at, 0)
-}
-
-const slabSize = 64 << 10
-
-// bytes is s, cut from the slab.
-func (g *Generator) bytes(s string) []byte {
-	g.room(len(s))
-	return g.keep(append(g.slab, s...))
-}
-
-// encoded is v in wire format, cut from the slab.
-func encoded[V any](g *Generator, enc *schemas.Encoder[V], v *V) []byte {
-	g.room(512)
-	b, err := enc.Append(g.slab, v)
-	if err != nil {
-		panic("encode a generated record: " + err.Error()) // a fault of the generator itself
-	}
-	return g.keep(b)
-}
-
-func (g *Generator) room(n int) {
-	if cap(g.slab)-len(g.slab) < n {
-		g.slab = make([]byte, 0, slabSize)
-	}
-}
-
-// keep makes grown, the slab with something appended, the slab.
-func (g *Generator) keep(grown []byte) []byte {
-	part := grown[len(g.slab):len(grown):len(grown)]
-	g.slab = grown
-	return part
 }

@@ -3,7 +3,6 @@ package funnel
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -93,7 +92,7 @@ func dead(exception string) verify.Outcome {
 // event takes one record of the user events.
 func (o *Oracle) event(ctx context.Context, in verify.Input) (verify.Outcome, error) {
 	var e schema.UserEvent
-	exception, err := read(ctx, o.resolver, o.events, in.Value, &e)
+	exception, err := verify.Read(ctx, o.resolver, o.events, in.Value, &e)
 	if err != nil || exception != "" {
 		return dead(exception), err
 	}
@@ -127,7 +126,7 @@ func (o *Oracle) event(ctx context.Context, in verify.Input) (verify.Outcome, er
 // click takes one record of the ad clicks.
 func (o *Oracle) click(ctx context.Context, in verify.Input) (verify.Outcome, error) {
 	var c schema.AdClick
-	exception, err := read(ctx, o.resolver, o.clicks, in.Value, &c)
+	exception, err := verify.Read(ctx, o.resolver, o.clicks, in.Value, &c)
 	if err != nil || exception != "" {
 		return dead(exception), err
 	}
@@ -324,25 +323,3 @@ func insert[V any](rows []row[V], r row[V]) []row[V] {
 }
 
 func moment(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
-
-// read decodes data, or gives the class of dead letter that it is.
-func read[V any](ctx context.Context, r *schemas.Resolver, dec *schemas.Decoder[V], data []byte,
-	v *V,
-) (exception string, err error) {
-	err = dec.Decode(data, v)
-	var unknown *schemas.UnknownIDError
-	if errors.As(err, &unknown) {
-		err = r.Fetch(ctx, unknown.ID)
-		if errors.Is(err, schemas.ErrNotFound) {
-			return "UnknownSchema", nil
-		}
-		if err == nil {
-			err = dec.Decode(data, v)
-		}
-	}
-	var bad *schemas.DecodeError
-	if errors.As(err, &bad) {
-		return bad.Kind, nil
-	}
-	return "", err
-}

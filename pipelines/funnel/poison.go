@@ -55,7 +55,8 @@ func (g *Generator) poisonEvent(e schema.UserEvent, arrival int64) loadgen.Recor
 	e.Timestamp = g.absurd(kind, e.Timestamp, arrival)
 	rec := g.soundEvent(e, arrival)
 	if kind == poisonOtherSchema {
-		rec.Value = encoded(g, g.clicks, &schema.AdClick{ClickID: e.EventID, UserID: e.UserID})
+		rec.Value = loadgen.Encoded(&g.slab, g.clicks,
+			&schema.AdClick{ClickID: e.EventID, UserID: e.UserID})
 	}
 	return g.spoil(kind, rec, e.UserID)
 }
@@ -72,7 +73,8 @@ func (g *Generator) poisonClick(c schema.AdClick, arrival int64) loadgen.Record 
 	c.Timestamp = g.absurd(kind, c.Timestamp, arrival)
 	rec := g.soundClick(c, arrival)
 	if kind == poisonOtherSchema {
-		rec.Value = encoded(g, g.events, &schema.UserEvent{EventID: c.ClickID, UserID: c.UserID})
+		rec.Value = loadgen.Encoded(&g.slab, g.events,
+			&schema.UserEvent{EventID: c.ClickID, UserID: c.UserID})
 	}
 	return g.spoil(kind, rec, c.UserID)
 }
@@ -106,7 +108,7 @@ func (g *Generator) spoil(kind int, rec loadgen.Record, user string) loadgen.Rec
 	case poisonNullKey:
 		rec.Key = nil
 	case poisonOtherKey:
-		rec.Key = g.bytes(user + "x")
+		rec.Key = g.slab.Bytes(user + "x")
 	}
 	return rec
 }

@@ -97,7 +97,7 @@ func (rd *reader) entry(ctx context.Context, parts []any, value []byte) error {
 			return errors.New("is not (sensor, ms, input, offset)")
 		}
 		var s schema.Sample
-		exception, err = read(ctx, rd.resolver, rd.samples, value, &s)
+		exception, err = verify.Read(ctx, rd.resolver, rd.samples, value, &s)
 		rd.kept[sensor] = append(rd.kept[sensor], Kept{At: parts[2].(int64),
 			Input: parts[3].(int64), Offset: parts[4].(int64), Sample: s})
 	case LastTable, AlertsTable:
@@ -106,7 +106,7 @@ func (rd *reader) entry(ctx context.Context, parts []any, value []byte) error {
 			name += "/" + fmt.Sprint(parts[2])
 		}
 		var at record.Timer
-		exception, err = read(ctx, rd.resolver, rd.times, value, &at)
+		exception, err = verify.Read(ctx, rd.resolver, rd.times, value, &at)
 		rd.out[name] = at.At
 	default:
 		return errors.New("the pipeline has no such table")

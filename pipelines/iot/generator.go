@@ -74,7 +74,7 @@ type Generator struct {
 	n        int64 // readings so far
 	paused   int64 // ms
 	before   schema.SensorReading
-	slab     []byte // keys and values are cut from it
+	slab     loadgen.Slab
 }
 
 // NewGenerator returns a Generator.
@@ -124,8 +124,8 @@ func (g *Generator) Next() loadgen.Record {
 
 // reading is a sound record.
 func (g *Generator) reading(r schema.SensorReading, arrival int64) loadgen.Record {
-	return loadgen.Record{Topic: Sensors, Key: g.bytes(r.SensorID),
-		Value: encoded(g, g.readings, &r), Timestamp: arrival}
+	return loadgen.Record{Topic: Sensors, Key: g.slab.Bytes(r.SensorID),
+		Value: loadgen.Encoded(&g.slab, g.readings, &r), Timestamp: arrival}
 }
 
 // groups of sensors take turns in being silent, so that windows end while others go on.
@@ -241,35 +241,4 @@ func (g *Generator) eventTime(arrival int64) int64 {
 		at -= g.rand.Int64N(disorder + 1)
 	}
 	return max(at, 0)
-}
-
-const slabSize = 64 << 10
-
-// bytes is s, cut from the slab.
-func (g *Generator) bytes(s string) []byte {
-	g.room(len(s))
-	return g.keep(append(g.slab, s...))
-}
-
-// encoded is v in wire format, cut from the slab.
-func encoded[V any](g *Generator, enc *schemas.Encoder[V], v *V) []byte {
-	g.room(512)
-	b, err := enc.Append(g.slab, v)
-	if err != nil {
-		panic("encode a generated record: " + err.Error()) // a fault of the generator itself
-	}
-	return g.keep(b)
-}
-
-func (g *Generator) room(n int) {
-	if cap(g.slab)-len(g.slab) < n {
-		g.slab = make([]byte, 0, slabSize)
-	}
-}
-
-// keep makes grown, the slab with something appended, the slab.
-func (g *Generator) keep(grown []byte) []byte {
-	part := grown[len(g.slab):len(grown):len(grown)]
-	g.slab = grown
-	return part
 }

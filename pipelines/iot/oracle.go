@@ -3,7 +3,6 @@ package iot
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -69,7 +68,7 @@ func (o *Oracle) Feed(ctx context.Context, in verify.Input) (verify.Outcome, err
 		return dead("NullValue"), nil
 	}
 	var r schema.SensorReading
-	exception, err := read(ctx, o.resolver, o.readings, in.Value, &r)
+	exception, err := verify.Read(ctx, o.resolver, o.readings, in.Value, &r)
 	if err != nil || exception != "" {
 		return dead(exception), err
 	}
@@ -208,25 +207,3 @@ func (h *history) add(k Kept) { h.kept = slices.Insert(h.kept, h.above(k.At), k)
 
 // between are the readings in (from, to].
 func (h *history) between(from, to int64) []Kept { return h.kept[h.above(from):h.above(to)] }
-
-// read decodes data, or gives the class of dead letter that it is.
-func read[V any](ctx context.Context, r *schemas.Resolver, dec *schemas.Decoder[V], data []byte,
-	v *V,
-) (exception string, err error) {
-	err = dec.Decode(data, v)
-	var unknown *schemas.UnknownIDError
-	if errors.As(err, &unknown) {
-		err = r.Fetch(ctx, unknown.ID)
-		if errors.Is(err, schemas.ErrNotFound) {
-			return "UnknownSchema", nil
-		}
-		if err == nil {
-			err = dec.Decode(data, v)
-		}
-	}
-	var bad *schemas.DecodeError
-	if errors.As(err, &bad) {
-		return bad.Kind, nil
-	}
-	return "", err
-}

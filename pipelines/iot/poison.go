@@ -49,14 +49,14 @@ func (g *Generator) poison(r schema.SensorReading, arrival int64) loadgen.Record
 	case poisonUnknownSchema:
 		copy(rec.Value[1:5], []byte{0x7f, 0xff, 0xff, 0x00})
 	case poisonOtherSchema:
-		rec.Value = encoded(g, g.alerts, &schema.SensorAlert{SensorID: r.SensorID,
+		rec.Value = loadgen.Encoded(&g.slab, g.alerts, &schema.SensorAlert{SensorID: r.SensorID,
 			Type: schema.AlertBattery, Severity: schema.SeverityMedium})
 	case poisonNullValue:
 		rec.Value = nil
 	case poisonNullKey:
 		rec.Key = nil
 	case poisonOtherKey:
-		rec.Key = g.bytes(r.SensorID + "x")
+		rec.Key = g.slab.Bytes(r.SensorID + "x")
 	}
 	return rec
 }

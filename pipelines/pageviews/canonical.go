@@ -90,14 +90,14 @@ func (rd *reader) entry(ctx context.Context, key, value []byte) error {
 	switch parts[0] {
 	case PageCounts:
 		var t schema.PageTotal
-		exception, err = read(ctx, rd.resolver, rd.totals, value, &t)
+		exception, err = verify.Read(ctx, rd.resolver, rd.totals, value, &t)
 		rd.out[PageCounts+"/"+page] = t
 	case MinutesTable:
 		if len(parts) != 3 {
 			return fmt.Errorf("state key %v of table %s is not (page, minute)", parts, MinutesTable)
 		}
 		var m schema.PageMinute
-		exception, err = read(ctx, rd.resolver, rd.minutes, value, &m)
+		exception, err = verify.Read(ctx, rd.resolver, rd.minutes, value, &m)
 		rd.minute(page, parts[2].(int64), &m)
 	case "timers-due":
 	default:

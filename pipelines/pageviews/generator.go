@@ -82,9 +82,9 @@ type Generator struct {
 	skew   *loadgen.Skew
 	views  *schemas.Encoder[schema.PageView]
 	counts *schemas.Encoder[schema.PageCount]
-	n      int64  // views so far
-	paused int64  // ms
-	slab   []byte // keys and values are cut from it
+	n      int64 // views so far
+	paused int64 // ms
+	slab   loadgen.Slab
 }
 
 // NewGenerator returns a Generator.
@@ -131,8 +131,8 @@ func (g *Generator) Next() loadgen.Record {
 
 // view is a sound record.
 func (g *Generator) view(v schema.PageView, arrival int64) loadgen.Record {
-	return loadgen.Record{Topic: PageViews, Key: g.bytes(v.Page),
-		Value: encoded(g, g.views, &v), Timestamp: arrival}
+	return loadgen.Record{Topic: PageViews, Key: g.slab.Bytes(v.Page),
+		Value: loadgen.Encoded(&g.slab, g.views, &v), Timestamp: arrival}
 }
 
 // page picks what is viewed now: by rank, which is another page's with every shift.
@@ -178,35 +178,4 @@ func (g *Generator) eventTime(arrival int64) int64 {
 // pause is how long nothing arrives, in ms: about as long as a window lasts, shorter or longer.
 func (g *Generator) pause() int64 {
 	return g.rand.Int64N(2 * (g.cfg.Pipeline.Span + g.cfg.Pipeline.grace()).Milliseconds())
-}
-
-const slabSize = 64 << 10
-
-// bytes is s, cut from the slab.
-func (g *Generator) bytes(s string) []byte {
-	g.room(len(s))
-	return g.keep(append(g.slab, s...))
-}
-
-// encoded is v in wire format, cut from the slab.
-func encoded[V any](g *Generator, enc *schemas.Encoder[V], v *V) []byte {
-	g.room(512)
-	b, err := enc.Append(g.slab, v)
-	if err != nil {
-		panic("encode a generated record: " + err.Error()) // a fault of the generator itself
-	}
-	return g.keep(b)
-}
-
-func (g *Generator) room(n int) {
-	if cap(g.slab)-len(g.slab) < n {
-		g.slab = make([]byte, 0, slabSize)
-	}
-}
-
-// keep makes grown, the slab with something appended, the slab.
-func (g *Generator) keep(grown []byte) []byte {
-	part := grown[len(g.slab):len(grown):len(grown)]
-	g.slab = grown
-	return part
 }

@@ -2,7 +2,6 @@ package pageviews
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -59,7 +58,7 @@ func (o *Oracle) Feed(ctx context.Context, in verify.Input) (verify.Outcome, err
 		return dead("NullValue"), nil
 	}
 	var v schema.PageView
-	exception, err := read(ctx, o.resolver, o.views, in.Value, &v)
+	exception, err := verify.Read(ctx, o.resolver, o.views, in.Value, &v)
 	if err != nil || exception != "" {
 		return dead(exception), err
 	}
@@ -169,26 +168,4 @@ func (p *viewed) perSecond() []PerSecond {
 		list = append(list, PerSecond{Second: second, Views: 1})
 	}
 	return list
-}
-
-// read decodes data, or gives the class of dead letter that it is.
-func read[V any](ctx context.Context, r *schemas.Resolver, dec *schemas.Decoder[V], data []byte,
-	v *V,
-) (exception string, err error) {
-	err = dec.Decode(data, v)
-	var unknown *schemas.UnknownIDError
-	if errors.As(err, &unknown) {
-		err = r.Fetch(ctx, unknown.ID)
-		if errors.Is(err, schemas.ErrNotFound) {
-			return "UnknownSchema", nil
-		}
-		if err == nil {
-			err = dec.Decode(data, v)
-		}
-	}
-	var bad *schemas.DecodeError
-	if errors.As(err, &bad) {
-		return bad.Kind, nil
-	}
-	return "", err
 }

@@ -58,14 +58,15 @@ func (g *Generator) poison(v schema.PageView, arrival int64) loadgen.Record {
 	case poisonUnknownSchema:
 		copy(rec.Value[1:5], []byte{0x7f, 0xff, 0xff, 0x00})
 	case poisonOtherSchema:
-		rec.Value = encoded(g, g.counts, &schema.PageCount{Page: v.Page, WindowStart: v.Timestamp,
-			WindowEnd: v.Timestamp, Views: 1})
+		rec.Value = loadgen.Encoded(&g.slab, g.counts,
+			&schema.PageCount{Page: v.Page, WindowStart: v.Timestamp,
+				WindowEnd: v.Timestamp, Views: 1})
 	case poisonNullValue:
 		rec.Value = nil
 	case poisonNullKey:
 		rec.Key = nil
 	case poisonOtherKey:
-		rec.Key = g.bytes(v.Page + "x")
+		rec.Key = g.slab.Bytes(v.Page + "x")
 	}
 	return rec
 }
