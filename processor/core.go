@@ -339,24 +339,29 @@ func (c *core) dead(input int, rec *kgo.Record, why *RejectError) {
 		Message: why.Message})
 }
 
-// late sends rec with event time at unchanged to a window's late topic; one that the topic cannot
-// take is rejected.
+// late sends rec with event time at to a window's late topic.
 func (c *core) late(rec *kgo.Record, window int, at int64) error {
-	to := &c.bind.windows[window]
 	name := c.bind.pipeline.windows[window]
-	h := append(make([]kgo.RecordHeader, 0, len(rec.Headers)+3), rec.Headers...)
-	h = append(h, kgo.RecordHeader{Key: "pawl.window", Value: []byte(name)},
+	err := c.aside("late", rec, c.bind.windows[window],
+		kgo.RecordHeader{Key: "pawl.window", Value: []byte(name)},
 		kgo.RecordHeader{Key: "pawl.watermark", Value: strconv.AppendInt(nil, c.before, 10)},
 		kgo.RecordHeader{Key: "pawl.lateness", Value: strconv.AppendInt(nil, c.before-at, 10)})
-	size := len(rec.Key) + len(rec.Value) + headersSize(h)
-	if size > to.maxBytes {
-		return RejectAs("RecordTooLarge", "it is late and takes %d bytes; the late topic %s "+
-			"takes %d", size, to.name, to.maxBytes)
+	if err == nil {
+		c.fx.delta.Late++
+	}
+	return err
+}
+
+// aside sends rec to a topic of its own kind: unchanged, but for headers that say why. One that the
+// topic cannot take is rejected.
+func (c *core) aside(kind string, rec *kgo.Record, to boundTopic, why ...kgo.RecordHeader) error {
+	h := slices.Concat(rec.Headers, why)
+	if size := len(rec.Key) + len(rec.Value) + headersSize(h); size > to.maxBytes {
+		return RejectAs("RecordTooLarge", "it is %s and takes %d bytes; the %s topic %s takes %d",
+			kind, size, kind, to.name, to.maxBytes)
 	}
 	r := c.copyTo(to.name, rec)
-	r.Partition = rec.Partition
-	r.Headers = h
-	c.fx.delta.Late++
+	r.Partition, r.Headers = rec.Partition, h
 	return nil
 }
 
@@ -383,13 +388,7 @@ func (c *core) idle(watermark int64) (err error) {
 	c.watermark = max(c.watermark, watermark)
 	c.before = c.watermark
 	c.ctx.ordinal = 0
-	tick := record.Tick{Kind: record.TickIdle}
-	for i := range c.position.Inputs {
-		in := &c.position.Inputs[i]
-		tick.After = append(tick.After, record.Mark{Topic: in.Topic, Partition: in.Partition,
-			Offset: in.Offset})
-	}
-	if err := c.tick(tick); err != nil {
+	if err := c.tick(record.Tick{Kind: record.TickIdle, After: c.marks(-1)}); err != nil {
 		return err
 	}
 	if err := c.fire(cause, input); err != nil {
@@ -397,6 +396,18 @@ func (c *core) idle(watermark int64) (err error) {
 	}
 	c.position.Watermark = c.watermark
 	return c.failure
+}
+
+// marks says where the inputs stand, all but one; -1 leaves none out.
+func (c *core) marks(but int) []record.Mark {
+	var all []record.Mark
+	for i := range c.position.Inputs {
+		if in := &c.position.Inputs[i]; i != but {
+			all = append(all, record.Mark{Topic: in.Topic, Partition: in.Partition,
+				Offset: in.Offset})
+		}
+	}
+	return all
 }
 
 // tick logs a fact about the order of processing that the inputs alone do not tell.

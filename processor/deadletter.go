@@ -20,22 +20,16 @@ func headersSize(headers []kgo.RecordHeader) int {
 	return n
 }
 
-// shed sends rec to the shed topic: unchanged, but for headers that say why. One that the topic
-// cannot take is rejected.
+// shed sends rec to the shed topic.
 func (c *core) shed(input int, rec *kgo.Record, reason string) error {
-	h := append(make([]kgo.RecordHeader, 0, len(rec.Headers)+2), rec.Headers...)
-	h = append(h, kgo.RecordHeader{Key: shedReasonKey, Value: []byte(reason)},
+	err := c.aside("shed", rec, c.bind.shed,
+		kgo.RecordHeader{Key: shedReasonKey, Value: []byte(reason)},
 		kgo.RecordHeader{Key: "pawl.task", Value: []byte(c.name)})
-	to := c.bind.shed
-	if size := len(rec.Key) + len(rec.Value) + headersSize(h); size > to.maxBytes {
-		return RejectAs("RecordTooLarge", "it is shed and takes %d bytes; the shed topic %s takes "+
-			"%d", size, to.name, to.maxBytes)
+	if err == nil {
+		c.position.Inputs[input].Shed++
+		c.fx.delta.Shed++
 	}
-	r := c.copyTo(to.name, rec)
-	r.Partition, r.Headers = rec.Partition, h
-	c.position.Inputs[input].Shed++
-	c.fx.delta.Shed++
-	return nil
+	return err
 }
 
 // shedReasonKey is the header of a shed record that says why it was.

@@ -307,17 +307,8 @@ func (t *task) booted() error {
 
 // deviate logs that c's record is taken after others it should have come before.
 func (t *task) deviate(c choice) error {
-	pos := &t.core.position
-	tick := record.Tick{Kind: record.TickDeviation, Topic: c.rec.Topic,
-		Partition: c.rec.Partition, Offset: c.rec.Offset}
-	for i := range pos.Inputs {
-		if i != c.input {
-			in := &pos.Inputs[i]
-			tick.After = append(tick.After, record.Mark{Topic: in.Topic, Partition: in.Partition,
-				Offset: in.Offset})
-		}
-	}
-	return t.core.tick(tick)
+	return t.core.tick(record.Tick{Kind: record.TickDeviation, Topic: c.rec.Topic,
+		Partition: c.rec.Partition, Offset: c.rec.Offset, After: t.core.marks(c.input)})
 }
 
 // awaitEnd waits for records that the broker says exist on an input. When none come for a while, a

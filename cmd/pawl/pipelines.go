@@ -48,9 +48,15 @@ func pipelines() []pipeline {
 }
 
 // described fills in what every pipeline has from its package's functions.
-func described[C interface{ Validate() error }](cfg func(*settings.Settings) C,
-	build func(C) *processor.Pipeline, spec func(C) verify.Spec, p pipeline) pipeline {
-	p.validate = func(s *settings.Settings) error { return cfg(s).Validate() }
+func described[C any, P interface {
+	*C
+	Validate() error
+}](cfg func(*settings.Settings) C, build func(C) *processor.Pipeline, spec func(C) verify.Spec,
+	p pipeline) pipeline {
+	p.validate = func(s *settings.Settings) error {
+		c := cfg(s)
+		return P(&c).Validate()
+	}
 	p.build = func(s *settings.Settings) *processor.Pipeline { return build(cfg(s)) }
 	p.spec = func(s *settings.Settings) verify.Spec {
 		return spec(cfg(s)).WithPrefix(s.Text("topic.prefix"))
@@ -59,115 +65,95 @@ func described[C interface{ Validate() error }](cfg func(*settings.Settings) C,
 }
 
 func fraudPipeline() pipeline {
-	cfg := func(s *settings.Settings) *fraud.Config { c := s.Fraud(); return &c }
-	return described(cfg,
-		func(c *fraud.Config) *processor.Pipeline { return fraud.New(*c) },
-		func(c *fraud.Config) verify.Spec { return fraud.Spec(*c) },
-		pipeline{
-			name: fraud.Name,
-			load: func(s *settings.Settings, f feed) loadgen.Generator {
-				c := fraud.LoadConfig{Pipeline: s.Fraud(), Seed: f.seed, Users: f.users,
-					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
-				f.spoil(&c.Poison, &c.Late)
-				return fraud.NewGenerator(c)
-			},
-			inputs: []string{fraud.Transactions},
-			tables: []string{fraud.LimitsTopic},
-			outcomes: func(s *settings.Settings) string {
-				if !s.Bool("fraud.decisions") {
-					return ""
-				}
-				return fraud.Decisions
-			},
-			alerts: fraud.Alerts,
-			shown:  []string{"user_id", "reason", "count", "total_cents", "merchant"},
-		})
+	return described((*settings.Settings).Fraud, fraud.New, fraud.Spec, pipeline{
+		name: fraud.Name,
+		load: func(s *settings.Settings, f feed) loadgen.Generator {
+			c := fraud.LoadConfig{Pipeline: s.Fraud(), Seed: f.seed, Users: f.users,
+				Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+			f.spoil(&c.Poison, &c.Late)
+			return fraud.NewGenerator(c)
+		},
+		inputs: []string{fraud.Transactions},
+		tables: []string{fraud.LimitsTopic},
+		outcomes: func(s *settings.Settings) string {
+			if !s.Bool("fraud.decisions") {
+				return ""
+			}
+			return fraud.Decisions
+		},
+		alerts: fraud.Alerts,
+		shown:  []string{"user_id", "reason", "count", "total_cents", "merchant"},
+	})
 }
 
 func iotPipeline() pipeline {
-	cfg := func(s *settings.Settings) *iot.Config { c := s.IoT(); return &c }
-	return described(cfg,
-		func(c *iot.Config) *processor.Pipeline { return iot.New(*c) },
-		func(c *iot.Config) verify.Spec { return iot.Spec(*c) },
-		pipeline{
-			name: iot.Name,
-			load: func(s *settings.Settings, f feed) loadgen.Generator {
-				c := iot.LoadConfig{Pipeline: s.IoT(), Seed: f.seed, Sensors: f.users,
-					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
-				f.spoil(&c.Poison, &c.Late)
-				return iot.NewGenerator(c)
-			},
-			inputs:   []string{iot.Sensors},
-			outcomes: func(*settings.Settings) string { return iot.Processed },
-			alerts:   iot.Alerts,
-			shown:    []string{"sensor_id", "type", "severity", "value"},
-			aid:      serveDevices,
-			crowd:    500,
-		})
+	return described((*settings.Settings).IoT, iot.New, iot.Spec, pipeline{
+		name: iot.Name,
+		load: func(s *settings.Settings, f feed) loadgen.Generator {
+			c := iot.LoadConfig{Pipeline: s.IoT(), Seed: f.seed, Sensors: f.users,
+				Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+			f.spoil(&c.Poison, &c.Late)
+			return iot.NewGenerator(c)
+		},
+		inputs:   []string{iot.Sensors},
+		outcomes: func(*settings.Settings) string { return iot.Processed },
+		alerts:   iot.Alerts,
+		shown:    []string{"sensor_id", "type", "severity", "value"},
+		aid:      serveDevices,
+		crowd:    500,
+	})
 }
 
 func activityPipeline() pipeline {
-	cfg := func(s *settings.Settings) *activity.Config { c := s.Activity(); return &c }
-	return described(cfg,
-		func(c *activity.Config) *processor.Pipeline { return activity.New(*c) },
-		func(c *activity.Config) verify.Spec { return activity.Spec(*c) },
-		pipeline{
-			name: activity.Name,
-			load: func(s *settings.Settings, f feed) loadgen.Generator {
-				c := activity.LoadConfig{Pipeline: s.Activity(), Seed: f.seed, Users: f.users,
-					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder,
-					PauseEvery: -1} // its pauses would keep event time behind the clock
-				f.spoil(&c.Poison, &c.Late)
-				return activity.NewGenerator(c)
-			},
-			inputs:   []string{activity.UserEvents},
-			outcomes: noOutcomes,
-			alerts:   activity.ProcessedEvents,
-			shown:    []string{"user_id", "event_count", "total_value"},
-			crowd:    200,
-		})
+	return described((*settings.Settings).Activity, activity.New, activity.Spec, pipeline{
+		name: activity.Name,
+		load: func(s *settings.Settings, f feed) loadgen.Generator {
+			c := activity.LoadConfig{Pipeline: s.Activity(), Seed: f.seed, Users: f.users,
+				Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder,
+				PauseEvery: -1} // its pauses would keep event time behind the clock
+			f.spoil(&c.Poison, &c.Late)
+			return activity.NewGenerator(c)
+		},
+		inputs:   []string{activity.UserEvents},
+		outcomes: noOutcomes,
+		alerts:   activity.ProcessedEvents,
+		shown:    []string{"user_id", "event_count", "total_value"},
+		crowd:    200,
+	})
 }
 
 func pageviewsPipeline() pipeline {
-	cfg := func(s *settings.Settings) *pageviews.Config { c := s.PageViews(); return &c }
-	return described(cfg,
-		func(c *pageviews.Config) *processor.Pipeline { return pageviews.New(*c) },
-		func(c *pageviews.Config) verify.Spec { return pageviews.Spec(*c) },
-		pipeline{
-			name: pageviews.Name,
-			load: func(s *settings.Settings, f feed) loadgen.Generator {
-				c := pageviews.LoadConfig{Pipeline: s.PageViews(), Seed: f.seed, Users: f.users,
-					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
-				f.spoil(&c.Poison, &c.Late)
-				return pageviews.NewGenerator(c)
-			},
-			inputs:   []string{pageviews.PageViews},
-			outcomes: noOutcomes,
-			alerts:   pageviews.PageCounts,
-			shown:    []string{"page", "views"},
-		})
+	return described((*settings.Settings).PageViews, pageviews.New, pageviews.Spec, pipeline{
+		name: pageviews.Name,
+		load: func(s *settings.Settings, f feed) loadgen.Generator {
+			c := pageviews.LoadConfig{Pipeline: s.PageViews(), Seed: f.seed, Users: f.users,
+				Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder}
+			f.spoil(&c.Poison, &c.Late)
+			return pageviews.NewGenerator(c)
+		},
+		inputs:   []string{pageviews.PageViews},
+		outcomes: noOutcomes,
+		alerts:   pageviews.PageCounts,
+		shown:    []string{"page", "views"},
+	})
 }
 
 func funnelPipeline() pipeline {
-	cfg := func(s *settings.Settings) *funnel.Config { c := s.Funnel(); return &c }
-	return described(cfg,
-		func(c *funnel.Config) *processor.Pipeline { return funnel.New(*c) },
-		func(c *funnel.Config) verify.Spec { return funnel.Spec(*c) },
-		pipeline{
-			name: funnel.Name,
-			load: func(s *settings.Settings, f feed) loadgen.Generator {
-				c := funnel.LoadConfig{Pipeline: s.Funnel(), Seed: f.seed, Users: f.users,
-					Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder,
-					PauseEvery: -1} // its pauses would lead event time ahead of the clock
-				f.spoil(&c.Poison, &c.Late)
-				return funnel.NewGenerator(c)
-			},
-			inputs:   []string{funnel.UserEvents, funnel.AdClicks},
-			outcomes: noOutcomes,
-			alerts:   funnel.Conversions,
-			shown:    []string{"user_id", "duration_ms", "value"},
-			crowd:    200,
-		})
+	return described((*settings.Settings).Funnel, funnel.New, funnel.Spec, pipeline{
+		name: funnel.Name,
+		load: func(s *settings.Settings, f feed) loadgen.Generator {
+			c := funnel.LoadConfig{Pipeline: s.Funnel(), Seed: f.seed, Users: f.users,
+				Skew: f.skew, Start: f.start(), Rate: f.pace(), Disorder: f.disorder,
+				PauseEvery: -1} // its pauses would lead event time ahead of the clock
+			f.spoil(&c.Poison, &c.Late)
+			return funnel.NewGenerator(c)
+		},
+		inputs:   []string{funnel.UserEvents, funnel.AdClicks},
+		outcomes: noOutcomes,
+		alerts:   funnel.Conversions,
+		shown:    []string{"user_id", "duration_ms", "value"},
+		crowd:    200,
+	})
 }
 
 // serveDevices serves the demo's devices.

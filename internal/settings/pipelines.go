@@ -13,6 +13,7 @@ import (
 
 // Fraud is the fraud pipeline's configuration with its defaults filled in.
 func (s *Settings) Fraud() fraud.Config {
+	disorder, skew := s.times()
 	cfg := fraud.Config{
 		Span:              s.Duration("fraud.span"),
 		Grace:             minus(s.Duration("fraud.grace")),
@@ -20,8 +21,8 @@ func (s *Settings) Fraud() fraud.Config {
 		MaxTotalCents:     s.Int("fraud.max.total.cents"),
 		AmountMaxCents:    s.Int("fraud.amount.max.cents"),
 		NoDecisions:       !s.Bool("fraud.decisions"),
-		MaxOutOfOrderness: minus(s.Duration("max.out.of.orderness")),
-		MaxFutureSkew:     minus(s.Duration("max.future.skew")),
+		MaxOutOfOrderness: disorder,
+		MaxFutureSkew:     skew,
 	}
 	cfg.EnsureDefaults()
 	return cfg

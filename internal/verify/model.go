@@ -173,19 +173,12 @@ func (c *codec[V]) encoder(ctx context.Context, id int32) (*schemas.Encoder[V], 
 func Read[V any](ctx context.Context, r *schemas.Resolver, dec *schemas.Decoder[V], data []byte,
 	v *V,
 ) (exception string, err error) {
-	err = dec.Decode(data, v)
-	var unknown *schemas.UnknownIDError
-	if errors.As(err, &unknown) {
-		err = r.Fetch(ctx, unknown.ID)
-		if errors.Is(err, schemas.ErrNotFound) {
-			return "UnknownSchema", nil
-		}
-		if err == nil {
-			err = dec.Decode(data, v)
-		}
-	}
+	err = decode(ctx, dec, r, data, v)
 	var bad *schemas.DecodeError
-	if errors.As(err, &bad) {
+	switch {
+	case errors.Is(err, schemas.ErrNotFound):
+		return "UnknownSchema", nil
+	case errors.As(err, &bad):
 		return bad.Kind, nil
 	}
 	return "", err
