@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"pawl/internal/mutant"
 	"pawl/statestore"
 )
 
@@ -176,7 +177,7 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 	err := p.cl.Flush(flush)
 	cancel()
 	if err == nil {
-		if e := s.err.Load(); e != nil {
+		if e := s.err.Load(); e != nil && !mutant.Is(mutant.IgnoreProduceError) {
 			err = *e
 		}
 	}
@@ -184,6 +185,11 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 		return p.abort(ctx, "produce", err)
 	}
 	point("flushed")
+	if mutant.Is(mutant.ApplyBeforeCommit) {
+		if err := p.in.apply(shares); err != nil {
+			return verdict{outcome: unknown, err: err}
+		}
+	}
 	if offsets {
 		if err := p.commitOffsets(ctx, shares); err != nil {
 			return p.abort(ctx, "offsets", err)
@@ -192,6 +198,10 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 	}
 	// Not ctx: a cancelled EndTxn would have an outcome that nobody learns.
 	if err := p.cl.EndTransaction(context.WithoutCancel(ctx), kgo.TryCommit); err != nil {
+		if mutant.Is(mutant.TrustAbort) &&
+			p.cl.EndTransaction(context.WithoutCancel(ctx), kgo.TryAbort) == nil {
+			return verdict{outcome: aborted, reason: "unconfirmed", err: err}
+		}
 		return verdict{unknown, "unconfirmed", fmt.Errorf("commit transaction: %w", err),
 			isFenced(err), nil}
 	}
@@ -219,6 +229,9 @@ func (p *producer) produce(ctx context.Context, fx *Effects, s *send) {
 		last.Key = []byte(statestore.ClaimKey)
 	}
 	fx.last = last
+	if mutant.Is(mutant.NoPosition) && !fx.claim {
+		return
+	}
 	p.cl.Produce(ctx, last, promise)
 }
 
@@ -328,6 +341,9 @@ func (p *producer) offsetsOnce(ctx context.Context, shares []*Effects, who membe
 	req.Group = p.in.cfg.ApplicationID
 	req.MemberID, req.Generation = who.id, who.generation
 	req.InstanceID = &p.in.cfg.InstanceID
+	if mutant.Is(mutant.NoMembership) {
+		req.MemberID, req.Generation, req.InstanceID = "", -1, nil
+	}
 	req.Topics = p.offsetTopics(shares)
 	resp, err := req.RequestWith(ctx, p.cl)
 	if err != nil {
