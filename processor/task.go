@@ -264,6 +264,9 @@ func (t *task) touch() {
 		t.opened.Store(time.Now().UnixNano())
 		t.idle.Store(false)
 		t.in.poke()
+		if t.in.ending.Load() {
+			t.in.cfg.Point("overlapping")
+		}
 	}
 }
 
