@@ -7,11 +7,15 @@ RACE = ./processor/... ./statestore/... ./schemas/... ./internal/... ./pipelines
 SERVERS = $(or $(PAWL_SERVERS_DIR),.servers)
 FUZZTIME ?= 30s
 DEMO ?= --duration 30s --rate 5000
+CHAOS ?= --duration 1m
 BENCH ?= --events 1000000
+SEEDS ?= 1000
+SEED ?= 1
+PIPELINES = $(addprefix ./pipelines/,fraud iot activity pageviews funnel)
 SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint tidy golden fuzz servers integration demo bench clean
+.PHONY: help build test race sim lint tidy golden fuzz servers integration demo chaos bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +31,10 @@ test: ## Vet and run all tests; those on real servers are skipped where there ar
 race: ## Run the tests under the race detector, without those on real servers
 	$(GO) test -race -timeout 20m $(RACE)
 
+sim: ## Simulate SEEDS (1000) seeds from SEED (1) on; the first that fails ends it
+	@$(GO) test -tags synctests -c -o bin/sim.test ./integration/sim
+	@PAWL_SIM_SEEDS=$(SEEDS) PAWL_SIM_SEED=$(SEED) bin/sim.test
+
 lint: ## gofmt, go vet and staticcheck
 	@out=$$(gofmt -l $(SRC)); if [ -n "$$out" ]; then echo "not gofmt'd:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
@@ -37,7 +45,7 @@ tidy: ## Check the house rules
 
 golden: ## Rewrite what tests compare with: the tables of docs/reference.md, outputs in *.script
 	$(GO) test ./cmd/pawl -run '^TestReference$$' -update
-	$(GO) test ./processor/processortest ./pipelines/fraud -run '^TestScript$$' -pawl.update
+	$(GO) test ./processor/processortest $(PIPELINES) -run '^TestScript$$' -pawl.update
 
 fuzz: ## Fuzz the decoder of untrusted bytes for FUZZTIME (30s)
 	$(GO) test ./schemas -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
@@ -50,6 +58,9 @@ integration: servers ## Run the tests on real servers; none may be skipped (Java
 
 demo: ## Run the demo; DEMO='--duration 30s --rate 5000'
 	$(GO) run ./cmd/pawl demo $(DEMO)
+
+chaos: ## Have faults done to running pipelines; CHAOS='--broker local --duration 10m'
+	$(GO) run ./cmd/pawl chaos $(CHAOS)
 
 bench: ## Run the benchmark; BENCH='--events 1000000 --kafka … --registry …'
 	$(GO) run ./cmd/pawl bench fraud $(BENCH)

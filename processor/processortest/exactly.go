@@ -36,7 +36,7 @@ func Exactly(t testing.TB, pipeline func() *processor.Pipeline, records []Record
 	if err != nil {
 		t.Fatalf("the records cannot be processed in one epoch: %v", err)
 	}
-	for seed := uint64(1); seed <= uint64(set.schedules); seed++ {
+	for seed := uint64(1); seed <= set.seeds(schedules); seed++ {
 		if *seedFlag != 0 {
 			seed = *seedFlag
 		}
@@ -48,6 +48,9 @@ func Exactly(t testing.TB, pipeline func() *processor.Pipeline, records []Record
 		}
 	}
 }
+
+// schedules is how many are tried unless the test says, and how many seeds are simulated.
+const schedules = 40
 
 // plainly runs the records in one epoch.
 func plainly(set settings, pipeline func() *processor.Pipeline, records []Record) (*outcome,
