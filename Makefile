@@ -15,7 +15,7 @@ PIPELINES = $(addprefix ./pipelines/,fraud iot activity pageviews funnel)
 SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race sim lint tidy golden fuzz servers integration demo chaos bench clean
+.PHONY: help build test race sim mutants lint tidy golden fuzz servers integration demo chaos bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ race: ## Run the tests under the race detector, without those on real servers
 sim: ## Simulate SEEDS (1000) seeds from SEED (1) on; the first that fails ends it
 	@$(GO) test -tags synctests -c -o bin/sim.test ./integration/sim
 	@PAWL_SIM_SEEDS=$(SEEDS) PAWL_SIM_SEED=$(SEED) bin/sim.test
+
+mutants: ## Put each seeded bug into the engine and have the simulation catch it
+	@$(GO) test -tags synctests,pawlmutants -count=1 -timeout 60m -run '^TestMutants$$' -v ./integration/sim
 
 lint: ## gofmt, go vet and staticcheck
 	@out=$$(gofmt -l $(SRC)); if [ -n "$$out" ]; then echo "not gofmt'd:"; echo "$$out"; exit 1; fi

@@ -77,6 +77,9 @@ type Instance struct {
 func Run(ctx context.Context, cfg Config, p *Pipeline) error {
 	in, err := Start(ctx, cfg, p)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before there was anything to stop
+		}
 		return err
 	}
 	select {

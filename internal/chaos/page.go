@@ -4,7 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
-	"text/template"
+	"html/template"
 	"strings"
 )
 

@@ -253,8 +253,24 @@ func (s *simulation) moveLeaders() bool {
 		return false
 	}
 	s.trace.say("sim", "LEADERS move")
-	s.cluster.ShufflePartitionLeaders()
+	s.electLeaders()
 	return true
+}
+
+// electLeaders gives every partition a leader. kfake would do so by chance of its own.
+func (s *simulation) electLeaders() {
+	var nodes []int32
+	for node := range int32(s.cfg.Brokers) {
+		if s.ports[node] == 0 {
+			nodes = append(nodes, node)
+		}
+	}
+	for _, topic := range s.topics() {
+		for p := range int32(s.cfg.Partitions) {
+			// A topic that is not there yet has none.
+			_ = s.cluster.MoveTopicPartition(topic, p, nodes[s.random.IntN(len(nodes))])
+		}
+	}
 }
 
 func (s *simulation) moveCoordinators() bool {
@@ -275,6 +291,7 @@ func (s *simulation) removeNode() bool {
 	port := firstPort + int(node)
 	s.trace.say("sim", "BROKER %d removed", port)
 	s.ports[node] = port
+	s.electLeaders()
 	for _, l := range s.net.open(func(l *link) bool { return l.port == port }) {
 		l.reset()
 	}
@@ -289,6 +306,7 @@ func (s *simulation) addNode() bool {
 			}
 			s.trace.say("sim", "BROKER %d added", port)
 			delete(s.ports, node)
+			s.electLeaders()
 			return true
 		}
 	}

@@ -44,7 +44,8 @@ const backlog = 256
 // link is one connection: up leads to the broker, down back.
 type link struct {
 	net      *network
-	name     string   // orders what is written at the same moment
+	name     string // orders what is written at the same moment
+	number   int    // of the connections from there to there
 	proc     *process // nil: the simulation's own
 	port     int
 	role     string // of the client, as its requests name it
@@ -52,6 +53,9 @@ type link struct {
 	fetches  map[int32]int16 // versions of those that are not answered, by correlation id
 	lost     map[int32]bool  // answers to be lost, by correlation id; the scheduler's
 }
+
+// unnamed begins the last part of a link's name until its client has said who it is.
+const unnamed = "~"
 
 // pipe is one direction of a link: bytes that have arrived wait to be read.
 type pipe struct {
@@ -75,7 +79,8 @@ func (n *network) newLink(p *process, port int) *link {
 	defer n.mu.Unlock()
 	to := fmt.Sprintf("%s>%d", p.label(), port)
 	n.dialed[to]++
-	l.name = fmt.Sprintf("%s/%06d", to, n.dialed[to])
+	l.number = n.dialed[to]
+	l.name = fmt.Sprintf("%s/%s%d", to, unnamed, l.number)
 	n.links[l] = true
 	return l
 }

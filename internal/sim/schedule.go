@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -28,6 +30,7 @@ type scheduler struct {
 	pipes   []*pipe // with a queue, by name
 	weather weather
 	grants  int
+	named   map[string]int // links so far, by ends and role
 }
 
 // frame is a request, an answer, or the end of a connection, under way.
@@ -51,7 +54,7 @@ type weather struct {
 
 func newScheduler(random *rand.Rand, t *trace) *scheduler {
 	return &scheduler{random: random, trace: t, wake: make(chan struct{}, 1),
-		stop: make(chan struct{}), done: make(chan struct{})}
+		named: make(map[string]int), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
 func (s *scheduler) poke() {
@@ -154,6 +157,7 @@ func (s *scheduler) next() (*frame, time.Duration) {
 // admit queues what was written since the last look, in an order that does not depend on which
 // goroutine was first, and draws its delay and its fate.
 func (s *scheduler) admit(now time.Time) {
+	s.nameLinks()
 	slices.SortStableFunc(s.fresh, func(a, b *frame) int {
 		return cmp.Or(strings.Compare(a.pipe.link.name, b.pipe.link.name),
 			cmp.Compare(a.side(), b.side()), cmp.Compare(a.number, b.number))
@@ -186,6 +190,33 @@ func (s *scheduler) admit(now time.Time) {
 		s.pipes = slices.Compact(s.pipes)
 	}
 	s.fresh = s.fresh[:0]
+}
+
+// nameLinks gives new links names that tell their clients, in the order of what they ask first:
+// which of two clients was the first to dial is chance.
+func (s *scheduler) nameLinks() {
+	var first []*frame
+	for _, f := range s.fresh {
+		l := f.pipe.link
+		if f.pipe.up && l.role == "" && len(f.data) >= 14 {
+			n := int(int16(binary.BigEndian.Uint16(f.data[12:])))
+			id := string(f.data[14:min(14+max(n, 0), len(f.data))])
+			l.role = cmp.Or(id[strings.LastIndexByte(id, '-')+1:], "nobody")
+			first = append(first, f)
+		}
+	}
+	slices.SortStableFunc(first, func(a, b *frame) int {
+		return cmp.Or(strings.Compare(a.pipe.link.proc.label(), b.pipe.link.proc.label()),
+			cmp.Compare(a.pipe.link.port, b.pipe.link.port),
+			strings.Compare(a.pipe.link.role, b.pipe.link.role), bytes.Compare(a.data, b.data),
+			cmp.Compare(a.pipe.link.number, b.pipe.link.number))
+	})
+	for _, f := range first {
+		l := f.pipe.link
+		name := fmt.Sprintf("%s>%d/%s", l.proc.label(), l.port, l.role)
+		s.named[name]++
+		l.name = fmt.Sprintf("%s%d", name, s.named[name])
+	}
 }
 
 func (f *frame) side() int { return f.pipe.side() }
@@ -230,12 +261,6 @@ func (s *scheduler) fate(f *frame) {
 	}
 	f.key = int16(binary.BigEndian.Uint16(f.data[4:]))
 	f.corr = int32(binary.BigEndian.Uint32(f.data[8:]))
-	if l.role == "" {
-		n := int(int16(binary.BigEndian.Uint16(f.data[12:])))
-		if id := string(f.data[14:min(14+max(n, 0), len(f.data))]); id != "" {
-			l.role = id[strings.LastIndexByte(id, '-')+1:]
-		}
-	}
 	if s.random.Float64() >= s.weather.faults*weight(kmsg.Key(f.key)) {
 		return
 	}

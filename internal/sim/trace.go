@@ -71,7 +71,7 @@ func (t *trace) count(kind string) {
 // fault adds a fault of the network.
 func (t *trace) fault(kind string, l *link, key int16) {
 	t.count(kind)
-	t.say(l.name, "%s of %s (%s)", kind, kmsg.NameForKey(key), l.role)
+	t.say(l.name, "%s of %s", kind, kmsg.NameForKey(key))
 }
 
 func (t *trace) grant(f *frame) {
@@ -120,5 +120,5 @@ func (e event) String() string {
 			what = what[:2] + " closed"
 		}
 	}
-	return fmt.Sprintf("%11.6f  %-16s  %s", e.at.Seconds(), e.who, what)
+	return fmt.Sprintf("%11.6f  %-18s  %s", e.at.Seconds(), e.who, what)
 }
