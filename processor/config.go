@@ -76,6 +76,8 @@ type Config struct {
 
 	// newEnv opens the environment of the stores: a test puts a failing file system under it.
 	newEnv func(cacheBytes int64, fail func(error)) *statestore.Env
+	// watchEvery is how often it is looked whether global topics were given new partitions.
+	watchEvery time.Duration
 }
 
 // EnsureDefaults replaces zero values by their defaults.
@@ -92,6 +94,7 @@ func (c *Config) EnsureDefaults() {
 	def(&c.MaxOutOfOrderness, 2*time.Second)
 	def(&c.MaxFutureSkew, time.Hour)
 	def(&c.IdleTimeout, 30*time.Second)
+	def(&c.watchEvery, watchEvery)
 	if c.ReplicationFactor == 0 {
 		c.ReplicationFactor = -1
 	}

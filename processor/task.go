@@ -112,13 +112,20 @@ func (t *task) deliver(gen int64, f fetched) (full bool) {
 		t.inbox.bytes[f.input] += n
 	}
 	// By input: a full stream must not keep a table from being read that it waits for.
-	full = t.inbox.bytes[f.input] > t.queueLimit()
+	full = t.inbox.bytes[f.input] > t.queueLimit(f.input)
 	t.inbox.Unlock()
 	t.nudge()
 	return full
 }
 
-func (t *task) queueLimit() int64 { return t.in.queueLimit() / int64(len(t.inbox.bytes)) }
+// queueLimit is the share of an input; the partitions of a global topic have one together.
+func (t *task) queueLimit(input int) int64 {
+	n := t.in.queueLimit() / int64(len(t.in.pipe.inputs))
+	if in := &t.in.bind.inputs[input]; in.global {
+		n /= int64(in.partitions)
+	}
+	return n
+}
 
 // paused notes that the fetcher stopped reading an input.
 func (t *task) paused(input int) {
@@ -279,7 +286,7 @@ func (t *task) resume() {
 	t.inbox.Lock()
 	defer t.inbox.Unlock()
 	for i, paused := range t.inbox.paused {
-		if paused && t.inbox.bytes[i]-t.used[i] <= t.queueLimit()/2 {
+		if paused && t.inbox.bytes[i]-t.used[i] <= t.queueLimit(i)/2 {
 			t.inbox.paused[i] = false
 			t.in.fetch.resume(i, t.partition)
 		}
@@ -327,12 +334,12 @@ func (t *task) awaitEnd(ctx context.Context, input int) time.Duration {
 		return -1
 	}
 	t.probing = true
-	in := t.merge.inputs[input]
+	in, from := t.merge.inputs[input], t.in.bind.inputs[input]
 	t.in.background(func() {
-		empty, err := t.in.hollow(ctx, t.in.bind.inputs[input], t.partition, in.next, in.end)
+		empty, err := t.in.hollow(ctx, from, from.of(t.partition), in.next, in.end)
 		if err != nil {
-			t.in.waiting(t.name, fmt.Sprintf("records of %s from offset %d on: %v",
-				t.in.bind.inputs[input].topic, in.next, err), endWait)
+			t.in.waiting(t.name, fmt.Sprintf("records of %s from offset %d on: %v", from.topic,
+				in.next, err), endWait)
 		}
 		t.send(func(context.Context) {
 			t.probing, t.waitedAt = false, time.Time{}

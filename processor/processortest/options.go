@@ -15,6 +15,10 @@ type Option func(*settings)
 // New and Script, 2 for Exactly.
 func Partitions(n int) Option { return func(s *settings) { s.partitions = n } }
 
+// GlobalPartitions gives each topic of a global table so many partitions. Default 1 for New and
+// Script, 3 for Exactly.
+func GlobalPartitions(n int) Option { return func(s *settings) { s.globals = n } }
+
 // MaxOutOfOrderness sets max.out.of.orderness. Default as in processor.Config.
 func MaxOutOfOrderness(d time.Duration) Option {
 	return func(s *settings) { s.engine.MaxOutOfOrderness = d }
@@ -45,12 +49,13 @@ func IdleFor(d time.Duration) Option { return func(s *settings) { s.idle = d } }
 type settings struct {
 	engine     processor.Config
 	partitions int
+	globals    int
 	schedules  int
 	idle       time.Duration
 }
 
-func newSettings(opts []Option, partitions int) settings {
-	s := settings{partitions: partitions, schedules: 40,
+func newSettings(opts []Option, partitions, globals int) settings {
+	s := settings{partitions: partitions, globals: globals, schedules: 40,
 		engine: processor.Config{ApplicationID: "test"}}
 	if testing.Short() {
 		s.schedules = 10
