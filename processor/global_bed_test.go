@@ -270,3 +270,30 @@ func TestGlobalStatus(t *testing.T) {
 		t.Error(refused)
 	}
 }
+
+// TestIdleTickBesideGlobalTable closes a window by an idle tick, of a task that reads a global topic
+// whose partitions end at different offsets. The tick counts as the input after the last one.
+func TestIdleTickBesideGlobalTable(t *testing.T) {
+	t.Parallel()
+	g := newPricing(t, 1, 3)
+	b := g.b
+	typ := schemas.Avro[event](eventSchema)
+	for i := range 5 {
+		for p := range min(i, 3) {
+			b.put(&kgo.Record{Topic: "prices", Partition: int32(p), Key: fmt.Append(nil, i, p),
+				Value: encode(b, "prices-value", typ, event{N: 1}), Timestamp: stamp(noon)})
+		}
+	}
+	b.put(&kgo.Record{Topic: "in", Key: []byte("a"), Value: b.value(event{Key: "a", N: 1}),
+		Timestamp: stamp(noon)})
+	p := windowed()
+	processor.GlobalTableInput(p, "prices", typ)
+	cfg := b.config("a")
+	cfg.IdleTimeout, cfg.MaxOutOfOrderness = 300*time.Millisecond, -1
+	in := b.startWith(cfg, p)
+	waitFor(t, "the window to close", func() bool { return len(b.records("out")) == 1 })
+	if src := header(b.records("out")[0], "pawl.src"); src != "\x02\x00\x03\x00" {
+		t.Errorf("the result names %q as its cause", src)
+	}
+	stop(t, in)
+}
