@@ -131,15 +131,15 @@ func (b *bed) verified() *verify.Report {
 	return r
 }
 
-// read waits until each of so many tasks has committed the global topic to its end.
-func (b *bed) read(tasks int32) {
+// read waits until these tasks have committed the global topic to its end.
+func (b *bed) read(tasks ...int32) {
 	b.t.Helper()
 	ends, err := b.adm.ListEndOffsets(b.t.Context(), "prices")
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	waitFor(b.t, "the tasks to read the global topic", func() bool {
-		for task := range tasks {
+		for _, task := range tasks {
 			pos, ok := b.position(task)
 			if !ok {
 				return false

@@ -228,7 +228,7 @@ func (in *Instance) inputLimits(ctx context.Context, partition int32) (inputLimi
 		return lim, fmt.Errorf("list offsets of the inputs: %w", err)
 	}
 	for _, b := range in.bind.inputs {
-		if now := int32(len(starts[b.topic])); b.global && now != b.partitions {
+		if now := int32(len(starts[b.topic])); b.global && now > b.partitions {
 			return lim, &RefusedError{Task: taskName(in.bind.pipeline.name, partition),
 				What: regrownText(b.topic, now, b.partitions), Mend: mendGlobal}
 		}

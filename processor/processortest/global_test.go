@@ -1,6 +1,7 @@
 package processortest_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -19,8 +20,8 @@ const rateSchema = `{"type":"record","name":"Rate","namespace":"shop","fields":[
 	{"name":"per_mille","type":"long"}]}`
 
 // exchange alerts on each payment what it is worth: its card's limit is co-partitioned with it, the
-// rate of its currency, which its id names, may stand on any partition. Ten seconds later it says
-// what it is worth then.
+// rate of its currency, which its id names, may stand on any partition. A service gives twice the
+// payment's cents. Ten seconds later it says what the payment is worth then.
 func exchange() *processor.Pipeline {
 	p := processor.New("exchange")
 	in, rates := processor.GlobalTableInput(p, "rates", schemas.Avro[rate](rateSchema))
@@ -45,8 +46,10 @@ func exchange() *processor.Pipeline {
 		return nil
 	})
 	_, limits := processor.TableInput(p, "limits", schemas.Avro[limit](limitSchema))
-	processor.Input(p, "payments", paymentType(),
+	var doubled *processor.Enriched[int64]
+	payments := processor.Input(p, "payments", paymentType(),
 		func(ctx *processor.Context, pay payment) error {
+			pay.Cents, _ = doubled.Get(ctx)
 			if l, ok := limits.Get(ctx); ok && l.Count == 0 {
 				return processor.Reject("card %s is closed", ctx.Key())
 			}
@@ -54,7 +57,9 @@ func exchange() *processor.Pipeline {
 			worth(ctx, pay)
 			again.Set(ctx, ctx.Time().Add(10*time.Second))
 			return nil
-		})
+		}).Late("exchange", 2*time.Second)
+	doubled = processor.Enrich(payments, processor.Enrichment[payment, int64]{Name: "twice",
+		Call: func(_ context.Context, pay payment) (int64, error) { return 2 * pay.Cents, nil }})
 	return p
 }
 
@@ -130,7 +135,7 @@ func TestGlobalTablesFollowTheirTopic(t *testing.T) {
 				if !ok {
 					perMille = -1
 				}
-				want[r.Key] = append(want[r.Key], perMille*v.Cents)
+				want[r.Key] = append(want[r.Key], 2*perMille*v.Cents)
 			default:
 				dead++
 			}
