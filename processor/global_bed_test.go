@@ -100,19 +100,18 @@ func TestGlobalTableGoesOnBesideAStuckTask(t *testing.T) {
 	}))
 	send := func(partition int32, at, n int64) {
 		b.put(&kgo.Record{Topic: "in", Partition: partition, Key: fmt.Append(nil, "k", partition),
-			Value:     b.value(event{Key: fmt.Sprint("k", partition), N: n}),
+			Value:     g.value("in", event{Key: fmt.Sprint("k", partition), N: n}),
 			Timestamp: stamp(noon + at)})
 	}
 	send(0, 0, 1)
 	<-stuck
-	typ := schemas.Avro[event](eventSchema)
 	pad := strings.Repeat("x", 3000)
 	for round := range int64(8) {
 		var recs []*kgo.Record
 		for i := range int64(1000) {
 			recs = append(recs, &kgo.Record{Topic: "prices", Partition: int32(i % 3),
 				Key: fmt.Append(nil, i%30), Timestamp: stamp(noon + 100*round + i%50),
-				Value: encode(b, "prices-value", typ, event{pad, 1000*round + i})})
+				Value: g.value("prices", event{pad, 1000*round + i})})
 		}
 		b.put(recs...)
 		send(1, 100*round+99, 29)
@@ -172,7 +171,8 @@ func TestGlobalProofRefuses(t *testing.T) {
 			b.topic("prices", 2, nil)
 		}, []string{"input prices-0", "topic id", "bring the input topic back"}},
 		{"truncated past the position", func(b *bed) {
-			g := &pricing{b: b, n: 1000, sent: make(map[string]int)}
+			g := pricingOf(b)
+			g.n = 1000
 			g.run(60)
 			o := kadm.Offsets{}
 			for p := range int32(2) {
@@ -278,17 +278,16 @@ func TestIdleTickBesideGlobalTable(t *testing.T) {
 	t.Parallel()
 	g := newPricing(t, 1, 3)
 	b := g.b
-	typ := schemas.Avro[event](eventSchema)
 	for i := range 5 {
 		for p := range min(i, 3) {
 			b.put(&kgo.Record{Topic: "prices", Partition: int32(p), Key: fmt.Append(nil, i, p),
-				Value: encode(b, "prices-value", typ, event{N: 1}), Timestamp: stamp(noon)})
+				Value: g.value("prices", event{N: 1}), Timestamp: stamp(noon)})
 		}
 	}
-	b.put(&kgo.Record{Topic: "in", Key: []byte("a"), Value: b.value(event{Key: "a", N: 1}),
+	b.put(&kgo.Record{Topic: "in", Key: []byte("a"), Value: g.value("in", event{Key: "a", N: 1}),
 		Timestamp: stamp(noon)})
 	p := windowed()
-	processor.GlobalTableInput(p, "prices", typ)
+	processor.GlobalTableInput(p, "prices", schemas.Avro[event](eventSchema))
 	cfg := b.config("a")
 	cfg.IdleTimeout, cfg.MaxOutOfOrderness = 300*time.Millisecond, -1
 	in := b.startWith(cfg, p)

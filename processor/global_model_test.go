@@ -158,6 +158,7 @@ func (b *bed) read(tasks ...int32) {
 // pricing produces events and prices in a fixed order of time; several share a millisecond.
 type pricing struct {
 	b    *bed
+	enc  map[string]*schemas.Encoder[event] // by topic
 	n    int64
 	sent map[string]int
 	bad  int
@@ -171,7 +172,7 @@ func (g *pricing) run(n int) {
 		g.n++
 		at := noon + g.n/3
 		r := &kgo.Record{Topic: "in", Key: fmt.Appendf(nil, "k%d", g.n%17), Timestamp: stamp(at),
-			Value: g.b.value(event{Key: fmt.Sprint("k", g.n%17), N: g.n * 7 % 10})}
+			Value: g.value("in", event{Key: fmt.Sprint("k", g.n%17), N: g.n * 7 % 10})}
 		if g.n%5 == 0 {
 			item := g.n * 3 / 5 % 10
 			r = &kgo.Record{Topic: "prices", Key: fmt.Append(nil, item), Timestamp: stamp(at)}
@@ -181,8 +182,7 @@ func (g *pricing) run(n int) {
 				r.Value = []byte{1, 2, 3}
 				g.bad++
 			default:
-				r.Value = encode(g.b, "prices-value", schemas.Avro[event](eventSchema),
-					event{Key: fmt.Sprint(item), N: g.n})
+				r.Value = g.value("prices", event{Key: fmt.Sprint(item), N: g.n})
 			}
 		}
 		recs = append(recs, r)
@@ -196,5 +196,28 @@ func (g *pricing) run(n int) {
 func newPricing(t *testing.T, tasks, partitions int32) *pricing {
 	b := newBed(t, tasks)
 	b.topic("prices", partitions, nil)
-	return &pricing{b: b, sent: make(map[string]int)}
+	return pricingOf(b)
+}
+
+func pricingOf(b *bed) *pricing {
+	g := &pricing{b: b, sent: make(map[string]int), enc: make(map[string]*schemas.Encoder[event])}
+	typ := schemas.Avro[event](eventSchema)
+	for _, topic := range []string{"in", "prices"} {
+		id, err := b.registry.Register(b.t.Context(), topic+"-value", typ.String())
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		g.enc[topic] = schemas.NewEncoder(typ, id)
+	}
+	return g
+}
+
+// value is e as a value of a topic.
+func (g *pricing) value(topic string, e event) []byte {
+	g.b.t.Helper()
+	value, err := g.enc[topic].Append(nil, &e)
+	if err != nil {
+		g.b.t.Fatal(err)
+	}
+	return value
 }
