@@ -37,6 +37,10 @@ type Config struct {
 	StateDir string
 	// CommitInterval bounds how long an epoch grows under load. Default 100ms.
 	CommitInterval time.Duration
+	// CommitLinger is how old an epoch must be before it is committed although nothing is left to
+	// process; more costs latency and saves the cluster transactions. It does not go beyond
+	// CommitInterval. Default: what the pipeline asks for with Linger; negative: 0.
+	CommitLinger time.Duration
 	// SessionTimeout after which the group gives a silent instance's tasks away. Default 10s.
 	SessionTimeout time.Duration
 	// TransactionTimeout after which the broker aborts an open transaction. Default 15s.
@@ -69,13 +73,14 @@ type Config struct {
 	KafkaOptions []kgo.Opt
 	// Listeners are told what happens.
 	Listeners []Listener
-	// Point, when set, is called as the transaction passes each named point of the contract
-	// (before-begin, first-ack, flushed, offsets-pending, end-sent, end-answered, applying,
-	// applied), so that a test can kill the process exactly there.
+	// Point, when set, is called as the instance passes each named point (see Points), so that a
+	// test can kill the process exactly there. It must return quickly.
 	Point func(name string)
+	// Stores, when set, opens what the stores stand on instead of the machine's disk: a block cache
+	// of cacheBytes for all of them, and whom to tell of a fault after which the instance must end.
+	// A simulation puts a disk in memory under them; the lock of StateDir stays where it is.
+	Stores func(cacheBytes int64, fail func(error)) *statestore.Env
 
-	// newEnv opens the environment of the stores: a test puts a failing file system under it.
-	newEnv func(cacheBytes int64, fail func(error)) *statestore.Env
 	// watchEvery is how often it is looked whether global topics were given new partitions.
 	watchEvery time.Duration
 }
@@ -107,8 +112,8 @@ func (c *Config) EnsureDefaults() {
 	if c.Compression == "" {
 		c.Compression = "snappy"
 	}
-	if c.newEnv == nil {
-		c.newEnv = func(cacheBytes int64, fail func(error)) *statestore.Env {
+	if c.Stores == nil {
+		c.Stores = func(cacheBytes int64, fail func(error)) *statestore.Env {
 			return statestore.NewEnv(nil, cacheBytes, fail)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pawl/internal/mutant"
 	"pawl/schemas"
 	"pawl/schemas/record"
 	"pawl/statestore"
@@ -140,7 +141,9 @@ func (c *core) load(fresh record.Position) error {
 			return fmt.Errorf("position record of task %s: %w", c.name, err)
 		}
 	}
-	c.watermark = c.position.Watermark
+	if c.watermark = c.position.Watermark; mutant.Is(mutant.WatermarkLost) {
+		c.watermark = noWatermark
+	}
 	c.fx = c.newEffects()
 	c.uncommitted = 0
 	c.failure = nil

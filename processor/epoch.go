@@ -8,6 +8,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"pawl/internal/mutant"
 	"pawl/schemas"
 	"pawl/schemas/record"
 	"pawl/statestore"
@@ -31,7 +32,8 @@ type cycle struct {
 const sealPatience = 250 * time.Millisecond
 
 // turn starts the next epoch when there is reason to: group commit. Without load an epoch is
-// sealed as soon as there is something in it; under load it grows to the commit interval.
+// sealed as soon as there is something in it, or has lingered; under load it grows to the commit
+// interval.
 func (in *Instance) turn() {
 	c := &in.cycle
 	if in.recovering {
@@ -85,10 +87,22 @@ func (in *Instance) due() time.Duration {
 	if oldest == 0 {
 		return -1
 	}
-	if !busy || size >= in.cfg.UncommittedMaxBytes/2 {
+	if size >= in.cfg.UncommittedMaxBytes/2 {
 		return 0
 	}
-	return max(time.Duration(oldest+int64(in.cfg.CommitInterval)-time.Now().UnixNano()), 0)
+	grow := in.cfg.CommitInterval
+	if !busy {
+		grow = min(grow, in.linger())
+	}
+	return max(time.Duration(oldest+int64(grow)-time.Now().UnixNano()), 0)
+}
+
+// linger is how long an epoch waits for company although nothing is left to process.
+func (in *Instance) linger() time.Duration {
+	if in.cfg.CommitLinger == 0 {
+		return in.pipe.linger
+	}
+	return max(in.cfg.CommitLinger, 0)
 }
 
 // sealable returns the slot's task when it has an open epoch.
@@ -266,7 +280,9 @@ func (in *Instance) decided(shares []*Effects, v verdict, began time.Time) {
 			s.busy = false
 			in.taskFault(fx.owner, offsetSum(fx.Position.Inputs), v.err)
 		case v.outcome == aborted:
-			fx.owner.send(fx.owner.reset(nil))
+			if !mutant.Is(mutant.CommitAfterAbort) {
+				fx.owner.send(fx.owner.reset(nil))
+			}
 		default:
 			if offsetSum(fx.Position.Inputs) > s.faultAt {
 				s.faults = 0
@@ -345,10 +361,14 @@ func (t *task) spill(ctx context.Context) {
 			switch {
 			case now.Sub(flushed) > flushEvery:
 				flushed, spilled = now, now
+				t.in.cfg.Point("spilling")
 				err = t.store.Flush()
+				t.in.cfg.Point("spilled")
 			case now.Sub(spilled) > spillEvery || t.store.Bytes() > t.in.spillLimit():
 				spilled = now
+				t.in.cfg.Point("spilling")
 				err = t.store.Spill()
+				t.in.cfg.Point("spilled")
 			}
 			if err != nil {
 				t.in.die(err)

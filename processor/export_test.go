@@ -8,15 +8,9 @@ import (
 	"pawl/statestore"
 )
 
-// Crash ends the instance as a kill would: nothing is sealed, committed, flushed or left.
-func (in *Instance) Crash() {
-	in.cancel(errCrash)
-	<-in.done
-}
-
 // UseFiles puts a file system under the stores.
 func (c *Config) UseFiles(files vfs.FS) {
-	c.newEnv = func(cacheBytes int64, fail func(error)) *statestore.Env {
+	c.Stores = func(cacheBytes int64, fail func(error)) *statestore.Env {
 		return statestore.NewEnv(files, cacheBytes, fail)
 	}
 }

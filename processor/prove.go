@@ -50,6 +50,9 @@ func (in *Instance) prove(ctx context.Context, c *core) (record.Position, inputL
 	}
 	what, mend := in.differs(&c.position, c.store.Mark().Position != nil, offsets, lim)
 	if what != "" {
+		if err := in.overtaken(ctx, c); err != nil {
+			return fresh, lim, err
+		}
 		return fresh, lim, &RefusedError{Task: c.name, What: what, Mend: mend}
 	}
 	return fresh, lim, nil
@@ -63,6 +66,25 @@ func (b *binding) fresh(task int32, start []int64) record.Position {
 			Partition: in.of(task), Offset: start[i], Passed: -1})
 	}
 	return pos
+}
+
+// overtaken says why a difference proves nothing: another instance has written to the task's
+// changelog since our claim. Then the group has given the task away and we have not heard of it.
+func (in *Instance) overtaken(ctx context.Context, c *core) error {
+	changelog := in.bind.changelog.name
+	ends, err := in.adm.ListCommittedOffsets(ctx, changelog)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("list offsets of the changelog: %w", err)
+	}
+	end, _ := ends.Lookup(changelog, c.partition)
+	if own := c.claim + 2; end.Offset > own { // the claim and its marker
+		return fmt.Errorf("another instance has written to %s-%d since this one claimed the task: "+
+			"the log ends at %d, not at %d", changelog, c.partition, end.Offset, own)
+	}
+	return nil
 }
 
 // proveChangelog checks, before a store is restored, that it was written from this changelog. It

@@ -59,7 +59,7 @@ func (in *Instance) prepare(ctx context.Context) error {
 	if err := in.identify(); err != nil {
 		return &StartError{err}
 	}
-	in.env = in.cfg.newEnv(in.blockCacheBytes(), in.die)
+	in.env = in.cfg.Stores(in.blockCacheBytes(), in.die)
 	if err := in.connect(ctx); err != nil {
 		return err
 	}

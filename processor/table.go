@@ -6,6 +6,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/tidwall/btree"
 
+	"pawl/internal/mutant"
 	"pawl/schemas"
 	"pawl/statestore"
 )
@@ -299,7 +300,9 @@ func (c *cache[V]) discard() {
 				continue // in both lists
 			}
 			e.dirty, e.pinned = false, false
-			c.remove(e)
+			if !mutant.Is(mutant.KeepDirty) {
+				c.remove(e)
+			}
 		}
 	}
 	c.dirty, c.sealed = c.dirty[:0], c.sealed[:0]

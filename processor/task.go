@@ -206,6 +206,9 @@ func (t *task) touch() {
 		t.opened.Store(time.Now().UnixNano())
 		t.idle.Store(false)
 		t.in.poke()
+		if t.in.ending.Load() {
+			t.in.cfg.Point("overlapping")
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"pawl/internal/mutant"
 	"pawl/statestore"
 )
 
@@ -81,7 +82,7 @@ func newProducer(in *Instance) (*producer, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RetryTimeout(in.cfg.TransactionTimeout),
 		kgo.RequestRetries(1<<20),
-		kgo.WithHooks(&endHook{point: in.cfg.Point}),
+		kgo.WithHooks(&endHook{in}),
 	)
 	if err != nil {
 		return nil, err
@@ -90,13 +91,14 @@ func newProducer(in *Instance) (*producer, error) {
 }
 
 // endHook sees the EndTxn request leave: the only way to die between its sending and its answer.
-type endHook struct{ point func(string) }
+type endHook struct{ in *Instance }
 
 // OnBrokerWrite implements kgo.HookBrokerWrite.
 func (h *endHook) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration,
 	err error) {
 	if key == (&kmsg.EndTxnRequest{}).Key() && err == nil {
-		h.point("end-sent")
+		h.in.ending.Store(true)
+		h.in.cfg.Point("end-sent")
 	}
 }
 
@@ -162,6 +164,7 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 	point("before-begin")
 	p.in.openedAt.Store(time.Now().UnixNano())
 	defer p.in.openedAt.Store(0)
+	defer p.in.ending.Store(false)
 	if err := p.cl.BeginTransaction(); err != nil {
 		return verdict{unknown, "begin", fmt.Errorf("begin transaction: %w", err),
 			isFenced(err), nil}
@@ -176,7 +179,7 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 	err := p.cl.Flush(flush)
 	cancel()
 	if err == nil {
-		if e := s.err.Load(); e != nil {
+		if e := s.err.Load(); e != nil && !mutant.Is(mutant.IgnoreProduceError) {
 			err = *e
 		}
 	}
@@ -184,6 +187,11 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 		return p.abort(ctx, "produce", err)
 	}
 	point("flushed")
+	if mutant.Is(mutant.ApplyBeforeCommit) {
+		if err := p.in.apply(shares); err != nil {
+			return verdict{outcome: unknown, err: err}
+		}
+	}
 	if offsets {
 		if err := p.commitOffsets(ctx, shares); err != nil {
 			return p.abort(ctx, "offsets", err)
@@ -192,6 +200,10 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 	}
 	// Not ctx: a cancelled EndTxn would have an outcome that nobody learns.
 	if err := p.cl.EndTransaction(context.WithoutCancel(ctx), kgo.TryCommit); err != nil {
+		if mutant.Is(mutant.TrustAbort) &&
+			p.cl.EndTransaction(context.WithoutCancel(ctx), kgo.TryAbort) == nil {
+			return verdict{outcome: aborted, reason: "unconfirmed", err: err}
+		}
 		return verdict{unknown, "unconfirmed", fmt.Errorf("commit transaction: %w", err),
 			isFenced(err), nil}
 	}
@@ -219,6 +231,9 @@ func (p *producer) produce(ctx context.Context, fx *Effects, s *send) {
 		last.Key = []byte(statestore.ClaimKey)
 	}
 	fx.last = last
+	if mutant.Is(mutant.NoPosition) && !fx.claim {
+		return
+	}
 	p.cl.Produce(ctx, last, promise)
 }
 
@@ -328,6 +343,9 @@ func (p *producer) offsetsOnce(ctx context.Context, shares []*Effects, who membe
 	req.Group = p.in.cfg.ApplicationID
 	req.MemberID, req.Generation = who.id, who.generation
 	req.InstanceID = &p.in.cfg.InstanceID
+	if mutant.Is(mutant.NoMembership) {
+		req.MemberID, req.Generation, req.InstanceID = "", -1, nil
+	}
 	req.Topics = p.offsetTopics(shares)
 	resp, err := req.RequestWith(ctx, p.cl)
 	if err != nil {

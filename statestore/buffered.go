@@ -2,11 +2,14 @@ package statestore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 	"unsafe"
 
 	"github.com/tidwall/btree"
+
+	"pawl/internal/mutant"
 )
 
 // Buffered holds committed changes in memory until Spill writes them to the store below, so that a
@@ -104,7 +107,11 @@ func (s *Buffered) Spill() error {
 		changes[i] = Change{Key: unsafe.Slice(unsafe.StringData(c.key), len(c.key)),
 			Value: c.read()}
 	}
-	err := s.base.Apply(changes, g.mark)
+	var err error
+	if mutant.Is(mutant.SplitApply) {
+		err = errors.Join(s.base.Apply(nil, g.mark), s.base.Flush())
+	}
+	err = errors.Join(err, s.base.Apply(changes, g.mark))
 	if err != nil {
 		return fmt.Errorf("spill %d state changes: %w", len(changes), err)
 	}

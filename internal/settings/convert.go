@@ -43,6 +43,7 @@ func (s *Settings) Processor() processor.Config {
 		Compression:         s.Text("compression.type"),
 		StateDir:            s.Text("state.dir"),
 		CommitInterval:      s.Duration("commit.interval"),
+		CommitLinger:        s.CommitLinger(),
 		SessionTimeout:      s.Duration("session.timeout"),
 		TransactionTimeout:  s.Duration("transaction.timeout"),
 		StartupTimeout:      notZero(s.Duration("startup.timeout")),
@@ -58,6 +59,14 @@ func (s *Settings) Processor() processor.Config {
 	}
 	cfg.EnsureDefaults()
 	return cfg
+}
+
+// CommitLinger is the setting commit.linger, 0 for auto and negative for none.
+func (s *Settings) CommitLinger() time.Duration {
+	if s.Text("commit.linger") == "auto" {
+		return 0
+	}
+	return minus(s.Duration("commit.linger"))
 }
 
 // durationOrOff is negative for off.

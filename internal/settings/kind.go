@@ -90,10 +90,11 @@ func (d decimal) check(value string) error {
 type duration struct {
 	positive bool
 	off      bool // the word off is a value too
+	auto     bool // and auto
 }
 
 func (d duration) check(value string) error {
-	if d.off && value == "off" {
+	if d.off && value == "off" || d.auto && value == "auto" {
 		return nil
 	}
 	v, err := time.ParseDuration(value)

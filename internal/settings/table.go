@@ -66,6 +66,8 @@ func engine() []Setting {
 			Doc: "Least severe log line that is written: debug, info, warn or error."},
 		{Name: "commit.interval", Default: "100ms", kind: duration{positive: true},
 			Doc: "How long an epoch may grow under load before it is committed."},
+		{Name: "commit.linger", Default: "auto", kind: duration{auto: true},
+			Doc: "How long an epoch waits for company; auto is 0 for fraud, 100ms for others."},
 		{Name: "session.timeout", Default: "10s", kind: duration{positive: true},
 			Doc: "After this silence the group gives the instance's tasks away."},
 		{Name: "transaction.timeout", Default: "15s", kind: duration{positive: true},

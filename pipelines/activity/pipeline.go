@@ -34,7 +34,7 @@ const (
 // New describes the pipeline. cfg should be valid; zero fields mean their defaults.
 func New(cfg Config) *processor.Pipeline {
 	cfg.EnsureDefaults()
-	p := processor.New(Name)
+	p := processor.New(Name).Linger(100 * time.Millisecond)
 	aggregate := schema.UserAggregateType()
 	count := processor.Branch(
 		windows(p, PerMinute, time.Minute, cfg.grace(),

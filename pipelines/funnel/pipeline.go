@@ -42,7 +42,7 @@ type funnel struct {
 // New describes the pipeline. cfg should be valid; zero fields mean their defaults.
 func New(cfg Config) *processor.Pipeline {
 	cfg.EnsureDefaults()
-	p := processor.New(Name)
+	p := processor.New(Name).Linger(100 * time.Millisecond)
 	f := &funnel{
 		conversions: processor.Output(p, Conversions, schema.ConversionType()),
 		abandoned:   processor.Output(p, AbandonedCarts, schema.AbandonedCartType()),

@@ -31,7 +31,7 @@ const (
 // New describes the pipeline. cfg should be valid; zero fields mean their defaults.
 func New(cfg Config) *processor.Pipeline {
 	cfg.EnsureDefaults()
-	p := processor.New(Name)
+	p := processor.New(Name).Linger(100 * time.Millisecond)
 	alarms := newAlarms(p, cfg)
 	merge := newMerger(p)
 	stats := newStatistics(p, cfg)

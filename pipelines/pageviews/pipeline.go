@@ -45,7 +45,7 @@ type counter struct {
 // New describes the pipeline. cfg should be valid; zero fields mean their defaults.
 func New(cfg Config) *processor.Pipeline {
 	cfg.EnsureDefaults()
-	p := processor.New(Name)
+	p := processor.New(Name).Linger(100 * time.Millisecond)
 	c := &counter{cfg: cfg, span: cfg.span(), grace: cfg.grace().Milliseconds()}
 	processor.Input(p, PageViews, schema.PageViewType(), c.view).
 		EventTime(func(v schema.PageView) time.Time { return v.Timestamp }).
