@@ -53,6 +53,12 @@ func plan(o *Options) ([]processor.TopicPlan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("topics of pipeline %s: %w", o.Pipeline.Name(), err)
 	}
+	for _, t := range off.Topics() {
+		if t.Kind == processor.TopicGlobal {
+			return nil, fmt.Errorf("%s is a global table, whose offsets the group does not have: "+
+				"such a pipeline cannot be audited yet", t.Name)
+		}
+	}
 	return off.Topics(), nil
 }
 
@@ -83,15 +89,15 @@ func lookUp(ctx context.Context, c cluster, app string, plans []processor.TopicP
 			"cluster, and under this application.id and topic.prefix?",
 			strings.Join(missing, ", "), app)
 	}
+	if len(l.inputs) == 0 {
+		return nil, errors.New("the pipeline has no input")
+	}
 	for _, t := range append(slices.Clone(l.inputs), l.changelog) {
 		if t.partitions != l.inputs[0].partitions {
 			return nil, fmt.Errorf("%s has %d partitions, but %s has %d: a task owns the same "+
 				"partition of both", t.name, t.partitions, l.inputs[0].name,
 				l.inputs[0].partitions)
 		}
-	}
-	if len(l.inputs) == 0 {
-		return nil, errors.New("the pipeline has no input")
 	}
 	return l, nil
 }

@@ -1,6 +1,8 @@
 package processor
 
 import (
+	"time"
+
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"pawl/statestore"
@@ -12,3 +14,6 @@ func (c *Config) UseFiles(files vfs.FS) {
 		return statestore.NewEnv(files, cacheBytes, fail)
 	}
 }
+
+// WatchEvery sets how often it is looked whether global topics grew.
+func (c *Config) WatchEvery(d time.Duration) { c.watchEvery = d }

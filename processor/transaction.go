@@ -364,20 +364,22 @@ func (p *producer) offsetsOnce(ctx context.Context, shares []*Effects, who membe
 // offsetTopics lists the shares' input positions by topic; version 6 carries topic ids only, the
 // versions before it names only, so both are set.
 func (p *producer) offsetTopics(shares []*Effects) []kmsg.TxnOffsetCommitRequestTopic {
-	topics := make([]kmsg.TxnOffsetCommitRequestTopic, len(p.in.bind.inputs))
+	var topics []kmsg.TxnOffsetCommitRequestTopic
 	for i, in := range p.in.bind.inputs {
-		topics[i] = kmsg.NewTxnOffsetCommitRequestTopic()
-		topics[i].Topic, topics[i].TopicID = in.topic, in.id
-	}
-	for _, fx := range shares {
-		if fx.claim {
-			continue
+		if in.global {
+			continue // each task has its own offset there, and a group only one
 		}
-		for i := range topics {
+		t := kmsg.NewTxnOffsetCommitRequestTopic()
+		t.Topic, t.TopicID = in.topic, in.id
+		for _, fx := range shares {
+			if fx.claim {
+				continue
+			}
 			part := kmsg.NewTxnOffsetCommitRequestTopicPartition()
 			part.Partition, part.Offset = fx.owner.partition, fx.Position.Inputs[i].Offset
-			topics[i].Partitions = append(topics[i].Partitions, part)
+			t.Partitions = append(t.Partitions, part)
 		}
+		topics = append(topics, t)
 	}
 	return topics
 }

@@ -122,7 +122,8 @@ func known(at map[place]progress, m *instance) {
 	for _, task := range last.Tasks {
 		for _, in := range task.Inputs {
 			p := place{in.Topic, in.Partition}
-			at[p] = progress{committed: max(at[p].committed, in.Offset), end: max(at[p].end, in.End)}
+			at[p] = progress{committed: max(at[p].committed, in.Offset),
+				end: max(at[p].end, in.End)}
 		}
 	}
 }

@@ -164,7 +164,7 @@ func (v *view) picture(s snapshot) []string {
 		"",
 		fmt.Sprintf("  records   in %d (%.0f/s)   processed %d (%.0f/s)   lag %d", s.sent, sent,
 			s.totals.Records, processed, s.lag),
-		fmt.Sprintf("  aside     dead letters %d   late %d%s", s.totals.DeadLettered, s.totals.Late,
+		fmt.Sprintf("  bad       dead letters %d   late %d%s", s.totals.DeadLettered, s.totals.Late,
 			v.latency(recent)),
 		fmt.Sprintf("  epochs    %d committed (%.0f/s)   %d aborted   %d unconfirmed",
 			s.totals.EpochsCommitted, epochs, s.totals.EpochsAborted, s.totals.Unconfirmed),

@@ -109,7 +109,12 @@ func TestFailingActEndsTheCampaign(t *testing.T) {
 			return nil
 		},
 	})
-	err := c.Run(t.Context(), t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	err := c.Run(ctx, t.Context())
+	if ctx.Err() != nil {
+		t.Error("the other lane went on")
+	}
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "broker-kill") {
 		t.Errorf("Run = %v", err)
 	}
@@ -135,7 +140,8 @@ func TestReport(t *testing.T) {
 	r := &Report{Seed: 7, Broker: "embedded", Faults: map[Kind]int{Kill: 1, Poison: 0},
 		Violations: []Violation{{"oracle", "fraud", "<script>alert(1)</script>"}},
 		Timeline: []Entry{
-			{Kind: Kill, At: 1, Until: 2, Target: "fraud-1", Effect: "gone", From: 1, Recovery: 0.5},
+			{Kind: Kill, At: 1, Until: 2, Target: "fraud-1", Effect: "gone", From: 1,
+				Recovery: 0.5},
 			{Kind: Poison, At: 2, Until: 3}},
 		Samples:   []Sample{{At: 1, Processed: 100}, {At: 2, Processed: 300, Lag: 5}, {At: 3}},
 		Instances: []Instance{{Name: "fraud-1", Starts: 2, PeakRSS: 3 << 20}}}

@@ -40,6 +40,10 @@ func Spec(build func() *processor.Pipeline, cfg processor.Config) (verify.Spec, 
 			spec.Outputs = append(spec.Outputs, verify.NewWireOutput(t.Name))
 		case processor.TopicLate:
 			spec.Windows = append(spec.Windows, window(cfg.ApplicationID, t.Name))
+		case processor.TopicGlobal:
+			err = errors.Join(err, fmt.Errorf("oracle of pipeline %s: %s is a global table, which "+
+				"this oracle cannot replay yet; hold the pipeline to Exactly", pipeline.Name(),
+				t.Name))
 		case processor.TopicShed:
 			err = errors.Join(err, fmt.Errorf("oracle of pipeline %s: an input sheds, and what it "+
 				"leaves out depends on the clock; verify it without Shed", pipeline.Name()))

@@ -91,6 +91,15 @@ func TestSpecRefuses(t *testing.T) {
 	if _, err := law.Spec(shedding, processor.Config{ApplicationID: app}); err == nil {
 		t.Error("a pipeline that sheds was taken")
 	}
+	global := func() *processor.Pipeline {
+		p := processor.New("global")
+		processor.GlobalTableInput(p, "rates", typ)
+		processor.Input(p, "in", typ, func(*processor.Context, string) error { return nil })
+		return p
+	}
+	if _, err := law.Spec(global, processor.Config{ApplicationID: app}); err == nil {
+		t.Error("a pipeline with a global table was taken")
+	}
 	plain := func() *processor.Pipeline { return fraud.New(fraud.Config{}) }
 	if _, err := law.Spec(plain, processor.Config{ApplicationID: app, NoProvenance: true}); err ==
 		nil {

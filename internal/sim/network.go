@@ -44,8 +44,8 @@ const backlog = 256
 // link is one connection: up leads to the broker, down back.
 type link struct {
 	net      *network
-	name     string // orders what is written at the same moment
-	number   int    // of the connections from there to there
+	name     string   // orders what is written at the same moment
+	number   int      // of the connections from there to there
 	proc     *process // nil: the simulation's own
 	port     int
 	role     string // of the client, as its requests name it

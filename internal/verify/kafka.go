@@ -186,7 +186,7 @@ func (l *kafkaLog) poll(ctx context.Context) error {
 		return nil
 	}
 	if n-l.answered < emptyAnswers {
-		return nil // a cluster, or this machine, that is busy or out of reach says nothing of the log
+		return nil // a cluster or a machine that is busy, or out of reach, says nothing of it
 	}
 	return l.ended(ctx)
 }

@@ -27,7 +27,7 @@ import (
 // skipped under -short, and where processes cannot be frozen (it needs Unix).
 func Chaos(t testing.TB, pipeline func() *processor.Pipeline, records []Record, opts ...Option) {
 	t.Helper()
-	set := newSettings(opts, 2)
+	set := newSettings(opts, 2, 3)
 	if set.duration == 0 {
 		set.duration = 10 * time.Second
 	}

@@ -154,7 +154,7 @@ func (s *stage) send(ctx context.Context, records []Record, over time.Duration) 
 			return fmt.Errorf("record %d: %w", i, err)
 		}
 		if rec.Key != nil {
-			rec.Partition = s.app.Partition(rec.Key)
+			rec.Partition = s.app.Partition(rec.Topic, rec.Key)
 		}
 		s.client.Produce(ctx, rec, func(_ *kgo.Record, err error) {
 			if err != nil {

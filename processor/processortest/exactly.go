@@ -31,7 +31,7 @@ var seedFlag = flag.Uint64("pawl.seed", 0, "the one schedule that Exactly shall 
 // expectations, or a model.
 func Exactly(t testing.TB, pipeline func() *processor.Pipeline, records []Record, opts ...Option) {
 	t.Helper()
-	set := newSettings(opts, 2)
+	set := newSettings(opts, 2, 3)
 	want, err := plainly(set, pipeline, records)
 	if err != nil {
 		t.Fatalf("the records cannot be processed in one epoch: %v", err)
@@ -61,9 +61,7 @@ func plainly(set settings, pipeline func() *processor.Pipeline, records []Record
 	}
 	for _, m := range c.members {
 		for more := true; more; {
-			for i, topic := range c.inputs {
-				c.feed(m, i, len(c.logs[topic][m.partition]))
-			}
+			c.feedAll(m)
 			if more, err = c.step(m); err != nil {
 				return nil, err
 			}

@@ -15,6 +15,10 @@ type Option func(*settings)
 // New and Script, 2 for the others.
 func Partitions(n int) Option { return func(s *settings) { s.partitions = n } }
 
+// GlobalPartitions gives each topic of a global table so many partitions. Default 1 for New and
+// Script, 3 for the others.
+func GlobalPartitions(n int) Option { return func(s *settings) { s.globals = n } }
+
 // MaxOutOfOrderness sets max.out.of.orderness. Default as in processor.Config.
 func MaxOutOfOrderness(d time.Duration) Option {
 	return func(s *settings) { s.engine.MaxOutOfOrderness = d }
@@ -53,14 +57,16 @@ func Instances(n int) Option { return func(s *settings) { s.instances = n } }
 type settings struct {
 	engine     processor.Config
 	partitions int
+	globals    int
 	schedules  int
 	idle       time.Duration
 	duration   time.Duration
 	instances  int
 }
 
-func newSettings(opts []Option, partitions int) settings {
-	s := settings{partitions: partitions, engine: processor.Config{ApplicationID: "test"}}
+func newSettings(opts []Option, partitions, globals int) settings {
+	s := settings{partitions: partitions, globals: globals,
+		engine: processor.Config{ApplicationID: "test"}}
 	for _, o := range opts {
 		o(&s)
 	}

@@ -24,5 +24,5 @@ import (
 // Without the tag Simulate skips the test.
 func Simulate(t *testing.T, pipeline func() *processor.Pipeline, records []Record, opts ...Option) {
 	t.Helper()
-	simulate(t, newSettings(opts, 0), pipeline, records)
+	simulate(t, newSettings(opts, 0, 3), pipeline, records)
 }
