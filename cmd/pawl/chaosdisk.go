@@ -23,6 +23,10 @@ func (d *ordeal) breakDisk(fault, sign string) chaos.Act {
 			return nil
 		}
 		places, proc := stands(m), m.process()
+		var from int64 // of the log of this process and those that follow
+		if info, err := os.Stat(proc.LogPath()); err == nil {
+			from = info.Size()
+		}
 		defer d.excuse(m)()
 		c.Hit("%s for %v", m.name, c.Length.Round(time.Millisecond))
 		if err := os.WriteFile(d.diskFile(m.name), []byte(fault), 0o600); err != nil {
@@ -34,7 +38,7 @@ func (d *ordeal) breakDisk(fault, sign string) chaos.Act {
 			m.expectEnd()
 			_ = proc.Stop(ordealStop) // its exit code tells
 		}
-		if proc.ExitCode() > 0 && strings.Contains(proc.Tail(200), sign) {
+		if proc.ExitCode() > 0 && saidSince(proc.LogPath(), from, sign) {
 			c.Effect("it ended with exit code %d: %s", proc.ExitCode(), sign)
 		}
 		wait(ctx, c.Length) // it starts again on a disk that still fails
@@ -79,12 +83,6 @@ func (d *ordeal) corrupt(ctx context.Context, c *chaos.Case) error {
 		c.Effect("%d files %s; it found out", done, how)
 	}
 	return nil
-}
-
-// saidSince tells whether a log has the text after an offset.
-func saidSince(path string, from int64, text string) bool {
-	all, err := os.ReadFile(path)
-	return err == nil && int64(len(all)) > from && strings.Contains(string(all[from:]), text)
 }
 
 // damageStores damages one .sst of each store below dir, in the same way.

@@ -63,8 +63,7 @@ func (d *ordeal) killAt(ctx context.Context, c *chaos.Case) error {
 	}
 	select {
 	case <-proc.Done():
-		said, err := proc.Output()
-		if err == nil && proc.ExitCode() < 0 && strings.Contains(said, killVariable+"="+point) {
+		if proc.ExitCode() < 0 && m.process() == proc && m.said(killVariable+"="+point) {
 			c.Effect("it died at %s", point)
 		}
 	case <-time.After(pointPatience): // the point is not on its way

@@ -88,6 +88,20 @@ func (i *instance) expectEnd(env ...string) {
 	i.asked, i.once = true, env
 }
 
+// said tells whether the process that was started last has said the text.
+func (i *instance) said(text string) bool {
+	i.mu.Lock()
+	from := i.logged
+	i.mu.Unlock()
+	return saidSince(i.spec.Log, from, text)
+}
+
+// saidSince tells whether a log has the text after an offset.
+func saidSince(log string, from int64, text string) bool {
+	all, err := os.ReadFile(log)
+	return err == nil && int64(len(all)) > from && strings.Contains(string(all[from:]), text)
+}
+
 // started is how often a process was started.
 func (i *instance) started() int {
 	i.mu.Lock()
