@@ -141,6 +141,12 @@ func TestEndsAreJudged(t *testing.T) {
 			prepare: func(d *ordeal, m *instance) { d.excuse(m) }},
 		{name: "damage", script: "echo store is damaged; exit 1", last: ran,
 			prepare: func(d *ordeal, m *instance) { d.spoiled[m] = true }},
+		{name: "damage of another time", script: "exit 1", last: ran, bad: true,
+			prepare: func(d *ordeal, m *instance) {
+				d.spoiled[m] = true
+				prepend(m.spec.Log, "store is damaged\n")
+				m.logged = int64(len("store is damaged\n"))
+			}},
 		{name: "damage nobody did", script: "echo store is damaged; exit 1", last: ran, bad: true},
 		{name: "outage at start", script: "exit 1",
 			prepare: func(d *ordeal, _ *instance) { d.outage() }},
@@ -169,6 +175,47 @@ func TestEndsAreJudged(t *testing.T) {
 				t.Errorf("violations %v, want %v", d.violations, c.bad)
 			}
 		})
+	}
+}
+
+// prepend puts text before all that a log has.
+func prepend(log, text string) {
+	said, err := os.ReadFile(log)
+	if err == nil {
+		err = os.WriteFile(log, append([]byte(text), said...), 0o600)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+// TestVerdict: a violation ends the command with 1, after a report that names it.
+func TestVerdict(t *testing.T) {
+	for _, bad := range []bool{false, true} {
+		var out output
+		report := filepath.Join(t.TempDir(), "r.json")
+		d := &ordeal{stage: &stage{app: &app{stdout: &out}, view: newView(&output{})},
+			options:  chaosOptions{report: report, html: report + ".html"},
+			campaign: &chaos.Campaign{Seed: 7}}
+		want := exitOK
+		if bad {
+			d.violate("closed", "somewhere", "a transaction is open")
+			want = exitFailed
+		}
+		if code := exitCode(couldRun(d.conclude(d.report())), &out); code != want {
+			t.Errorf("exit %d, want %d", code, want)
+		}
+		got := readJSON(t, report)
+		if n := len(got["violations"].([]any)); (n == 1) != bad || got["seed"] != 7.0 {
+			t.Errorf("report %v", got)
+		}
+		page, err := os.ReadFile(report + ".html")
+		if err != nil || strings.Contains(string(page), "a transaction is open") != bad {
+			t.Errorf("the page: %v\n%s", err, page)
+		}
+		if strings.Contains(out.String(), "closed somewhere: a transaction is open") != bad {
+			t.Errorf("said\n%s", out.String())
+		}
 	}
 }
 

@@ -152,6 +152,8 @@ func (d *ordeal) ended(m *instance, proc *process.Process) error {
 		return nil
 	}
 	last, _ := m.known()
+	_, from := m.current()
+	damaged := saidSince(proc.LogPath(), from, "is damaged")
 	d.mu.Lock()
 	ran := last != nil && last.State != "CREATED"
 	if ran {
@@ -160,7 +162,7 @@ func (d *ordeal) ended(m *instance, proc *process.Process) error {
 	d.inVain[m]++
 	tail := proc.Tail(40)
 	excused := time.Now().Before(d.excused[m]) && code > 0 ||
-		d.spoiled[m] && code > 0 && strings.Contains(tail, "damaged") ||
+		d.spoiled[m] && code > 0 && damaged ||
 		!ran && code == exitFailed && time.Now().Before(d.away)
 	vain := d.inVain[m]
 	d.mu.Unlock()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -55,7 +54,7 @@ func (d *ordeal) killAt(ctx context.Context, c *chaos.Case) error {
 	if !until(ctx, pointPatience, func() bool { return m.process() != before }) {
 		return nil
 	}
-	proc := m.process()
+	proc, from := m.current()
 	if point == "revoking" && until(ctx, pointPatience, func() bool { return len(stands(m)) > 0 }) {
 		var stop sync.WaitGroup
 		stop.Go(func() { _ = proc.Stop(ordealStop) }) // it dies on the way
@@ -63,7 +62,7 @@ func (d *ordeal) killAt(ctx context.Context, c *chaos.Case) error {
 	}
 	select {
 	case <-proc.Done():
-		if proc.ExitCode() < 0 && m.process() == proc && m.said(killVariable+"="+point) {
+		if proc.ExitCode() < 0 && saidSince(proc.LogPath(), from, killVariable+"="+point) {
 			c.Effect("it died at %s", point)
 		}
 	case <-time.After(pointPatience): // the point is not on its way

@@ -88,12 +88,11 @@ func (i *instance) expectEnd(env ...string) {
 	i.asked, i.once = true, env
 }
 
-// said tells whether the process that was started last has said the text.
-func (i *instance) said(text string) bool {
+// current is the process that was started last, and where it begins in the log.
+func (i *instance) current() (proc *process.Process, from int64) {
 	i.mu.Lock()
-	from := i.logged
-	i.mu.Unlock()
-	return saidSince(i.spec.Log, from, text)
+	defer i.mu.Unlock()
+	return i.proc, i.logged
 }
 
 // saidSince tells whether a log has the text after an offset.

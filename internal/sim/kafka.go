@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -56,14 +57,16 @@ func (k *kafka) compact() bool {
 }
 
 // wearOut uses up nearly all producer epochs of an instance id, so that its next transactions pass
-// over the edge, where a new producer id takes over.
+// over the edge, where a new producer id takes over. kfake never comes back from timing out a
+// transaction of the last epoch, so there the broker is patient, and there is no outage.
 func (k *kafka) wearOut(instance string) error {
 	k.sim.trace.say("sim", "EPOCHS of %s are nearly used up", instance)
 	k.sim.trace.count("epoch-edge")
 	txn := application + "-" + instance
 	req := kmsg.NewPtrInitProducerIDRequest()
 	req.TransactionalID = &txn
-	req.TransactionTimeoutMillis = int32(k.sim.cfg.Transaction.Milliseconds())
+	req.TransactionTimeoutMillis = int32((15 * time.Minute).Milliseconds())
+	k.sim.out = true
 	req.ProducerID, req.ProducerEpoch = -1, -1
 	for last := int16(math.MaxInt16 - 2 - k.sim.random.IntN(20)); req.ProducerEpoch < last; {
 		resp, err := req.RequestWith(context.Background(), k.sim.feeder.client)

@@ -228,11 +228,14 @@ func (p *pipe) side() int {
 	return 1
 }
 
-// lag is an ordinary delay: mostly none.
+// least is how long anything takes: a client that asks again at once must not stop the clock.
+const least = 10 * time.Microsecond
+
+// lag is an ordinary delay: mostly hardly any.
 func (s *scheduler) lag() time.Duration {
 	switch n := s.random.IntN(10); {
 	case n < 6 || s.weather.lag == 0:
-		return 0
+		return least
 	case n < 9:
 		return time.Duration(s.random.Int64N(int64(s.weather.lag)/10 + 1))
 	default:
