@@ -79,7 +79,7 @@ func (c *Config) Validate() error {
 		fault("checkpoint.interval", c.Interval, "is below a second; give for example 5m")
 	}
 	if c.Policy.Keep < 1 {
-		fault("checkpoint.keep", c.Policy.Keep, "is out of range; give 1 or more")
+		fault("checkpoint.keep.last", c.Policy.Keep, "is out of range; give 1 or more")
 	}
 	if c.Policy.KeepFor < 0 {
 		fault("checkpoint.keep.for", c.Policy.KeepFor, "is negative; give 0s or more")

@@ -67,10 +67,10 @@ func (s *Series) view(ctx context.Context, p Policy) (*view, error) {
 			return nil, err
 		}
 	}
-	if v.objects, err = s.names(ctx, objects); err != nil {
+	if v.entries, err = s.entries(ctx); err != nil {
 		return nil, err
 	}
-	if v.entries, err = s.entries(ctx); err != nil {
+	if v.objects, err = s.names(ctx, objects); err != nil {
 		return nil, err
 	}
 	if v.strays, err = s.names(ctx, manifests); err != nil {

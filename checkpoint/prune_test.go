@@ -22,34 +22,67 @@ func epochsOf(t *testing.T, ids []string) []int64 {
 	return all
 }
 
-// TestPolicy prunes with each policy what was written an hour apart, twice: with the grace between.
-func TestPolicy(t *testing.T) {
-	ctx := context.Background()
+// sixHours are a task's six checkpoints, written an hour apart.
+type sixHours struct {
+	t      *testing.T
+	target *Memory
+	*Series
+	list []Entry
+}
+
+func newSixHours(t *testing.T) *sixHours {
+	t.Helper()
 	l := newLiveStore(t)
-	copies := l.copies(6)
-	base := NewMemory()
-	s := newTestSeries(t, base)
-	w := NewWriter(s, Policy{}, Limits{})
-	for _, c := range copies {
-		base.pass(time.Hour)
+	six := &sixHours{t: t, target: NewMemory()}
+	six.Series = newTestSeries(t, six.target)
+	w := NewWriter(six.Series, Policy{}, Limits{})
+	for _, c := range l.copies(6) {
+		six.target.pass(time.Hour)
 		writeAll(t, w, []aCopy{c})
 	}
-	list, err := s.List(ctx)
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	if six.list, err = six.List(context.Background()); err != nil || len(six.list) != 6 {
+		t.Fatal(six.list, err)
 	}
-	id := func(epoch int) string { return list[6-epoch].ID }
-	object := func(epoch int) string { // one that the older ones do not have
-		older := list[6-epoch+1].Manifest.Files
-		i := slices.IndexFunc(list[6-epoch].Manifest.Files, func(f File) bool {
-			return !slices.ContainsFunc(older, func(g File) bool { return f.SHA256 == g.SHA256 })
-		})
-		return s.key(objects, list[6-epoch].Manifest.Files[i].Object)
+	return six
+}
+
+// clone is the same once more.
+func (six *sixHours) clone(t *testing.T) *sixHours {
+	target := six.target.clone()
+	return &sixHours{t: t, target: target, Series: newTestSeries(t, target), list: six.list}
+}
+
+func (six *sixHours) id(epoch int) string { return six.list[6-epoch].ID }
+
+// object is the key of one that older checkpoints than the epoch's do not have.
+func (six *sixHours) object(epoch int) string {
+	older := six.list[6-epoch+1].Manifest.Files
+	files := six.list[6-epoch].Manifest.Files
+	return six.key(objects, files[slices.IndexFunc(files, func(f File) bool {
+		return !slices.ContainsFunc(older, func(g File) bool { return f.SHA256 == g.SHA256 })
+	})].Object)
+}
+
+func (six *sixHours) mark(epochs ...int) {
+	for _, epoch := range epochs {
+		if err := six.MarkVerified(context.Background(), six.id(epoch)); err != nil {
+			six.t.Fatal(err)
+		}
 	}
+}
+
+func (six *sixHours) spoilManifest(epoch int) {
+	six.target.change(six.key(manifests, six.id(epoch)), spoils()["truncate"])
+}
+
+// TestPolicy prunes with each policy, then within the grace, then after it.
+func TestPolicy(t *testing.T) {
+	base := newSixHours(t)
 	for _, c := range []struct {
 		name   string
 		policy Policy
-		spoil  func(target *Memory, s *Series)
+		before func(six *sixHours)
 		kept   []int64
 	}{
 		{"default", Policy{}, nil, []int64{6, 5, 4}},
@@ -57,57 +90,53 @@ func TestPolicy(t *testing.T) {
 		{"more than there are", Policy{Keep: 9}, nil, []int64{6, 5, 4, 3, 2, 1}},
 		{"young", Policy{Keep: 1, KeepFor: 210 * time.Minute}, nil, []int64{6, 5, 4, 3}},
 		{"few are young", Policy{Keep: 3, KeepFor: time.Minute}, nil, []int64{6, 5, 4}},
-		{"verified", Policy{Keep: 1}, func(_ *Memory, s *Series) {
-			for _, epoch := range []int{2, 3} {
-				if err := s.MarkVerified(ctx, id(epoch)); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}, []int64{6, 3}},
-		{"newest is broken", Policy{Keep: 2}, func(target *Memory, _ *Series) {
-			target.change(s.key(manifests, id(6)), spoils()["truncate"])
-		}, []int64{6, 5, 4}},
-		{"newest lacks an object", Policy{Keep: 1}, func(target *Memory, _ *Series) {
-			target.change(object(6), spoils()["delete"])
+		{"verified", Policy{Keep: 1}, func(six *sixHours) { six.mark(2, 3) }, []int64{6, 3}},
+		{"newest is broken", Policy{Keep: 2}, func(six *sixHours) { six.spoilManifest(6) },
+			[]int64{6, 5, 4}},
+		{"newest lacks an object", Policy{Keep: 1}, func(six *sixHours) {
+			six.target.change(six.object(6), spoils()["delete"])
 		}, []int64{6, 5}},
-		{"verified one is broken", Policy{Keep: 1}, func(target *Memory, s *Series) {
-			if err := s.MarkVerified(ctx, id(4)); err != nil {
-				t.Fatal(err)
-			}
-			target.change(s.key(manifests, id(4)), spoils()["flip"])
+		{"verified one is broken", Policy{Keep: 1}, func(six *sixHours) {
+			six.mark(4)
+			six.spoilManifest(4)
 		}, []int64{6}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			target := base.clone()
-			s := newTestSeries(t, target)
-			if c.spoil != nil {
-				c.spoil(target, s)
+			six := base.clone(t)
+			if c.before != nil {
+				c.before(six)
 			}
-			dry, err := s.Prune(ctx, c.policy, true)
-			if err != nil || len(listed(t, target, retired)) != 0 {
-				t.Errorf("dry run: %+v, %v", dry, err)
-			}
-			first, err := s.Prune(ctx, c.policy, false)
-			if err != nil || !slices.Equal(epochsOf(t, first.Kept), c.kept) ||
-				len(first.Kept)+len(first.Retired) != 6 || len(first.Deleted) != 0 ||
-				first.Objects != 0 || !slices.Equal(first.Retired, dry.Retired) {
-				t.Errorf("kept %v of %+v, %v; want %v", epochsOf(t, first.Kept), first, err, c.kept)
-			}
-			target.pass(graceDefault - time.Minute)
-			early, err := s.Prune(ctx, Policy{Keep: c.policy.Keep, KeepFor: 24 * time.Hour}, false)
-			if err != nil || len(early.Deleted)+len(early.Retired)+early.Objects != 0 {
-				t.Errorf("within the grace: %+v, %v", early, err)
-			}
-			target.pass(2 * time.Minute)
-			later, err := s.Prune(ctx, Policy{Keep: c.policy.Keep, KeepFor: 24 * time.Hour}, false)
-			if err != nil || !slices.Equal(later.Deleted, first.Retired) ||
-				len(first.Retired) > 0 && later.Blocked == nil && later.Objects == 0 {
-				t.Errorf("after the grace: %+v, %v", later, err)
-			}
-			if n := len(listed(t, target, manifests)); n != len(c.kept) {
-				t.Errorf("%d manifests are left", n)
-			}
+			six.prunes(c.policy, c.kept)
 		})
+	}
+}
+
+func (six *sixHours) prunes(p Policy, kept []int64) {
+	t, ctx := six.t, context.Background()
+	dry, err := six.Prune(ctx, p, true)
+	if err != nil || len(listed(t, six.target, retired)) != 0 {
+		t.Errorf("dry run: %+v, %v", dry, err)
+	}
+	first, err := six.Prune(ctx, p, false)
+	if err != nil || !slices.Equal(epochsOf(t, first.Kept), kept) ||
+		len(first.Kept)+len(first.Retired) != 6 || len(first.Deleted) != 0 ||
+		first.Objects != 0 || !slices.Equal(first.Retired, dry.Retired) {
+		t.Errorf("kept %v of %+v, %v; want %v", epochsOf(t, first.Kept), first, err, kept)
+	}
+	p.KeepFor = 24 * time.Hour
+	six.target.pass(graceDefault - time.Minute)
+	early, err := six.Prune(ctx, p, false)
+	if err != nil || len(early.Deleted)+len(early.Retired)+early.Objects != 0 {
+		t.Errorf("within the grace: %+v, %v", early, err)
+	}
+	six.target.pass(2 * time.Minute)
+	later, err := six.Prune(ctx, p, false)
+	if err != nil || !slices.Equal(later.Deleted, first.Retired) ||
+		len(first.Retired) > 0 && later.Blocked == nil && later.Objects == 0 {
+		t.Errorf("after the grace: %+v, %v", later, err)
+	}
+	if n := len(listed(t, six.target, manifests)); n != len(kept) {
+		t.Errorf("%d manifests are left", n)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"pawl/statestore"
 )
@@ -137,12 +138,13 @@ func (s *Series) agrees(m *Manifest, dir string) error {
 	env := statestore.NewEnv(nil, 1<<20, func(err error) { fatal = err })
 	snap, err := env.Snapshot(dir)
 	env.Close()
-	var corrupt *statestore.CorruptError
-	if err = errors.Join(err, fatal); errors.As(err, &corrupt) {
-		return s.damaged(m.ID, File{}, "its files do not open as a store: %v", corrupt.Err)
+	var refused syscall.Errno
+	if err = errors.Join(err, fatal); errors.As(err, &refused) &&
+		!errors.Is(err, fs.ErrNotExist) {
+		return err // by this machine; another checkpoint would do no better
 	}
 	if err != nil {
-		return err
+		return s.damaged(m.ID, File{}, "its files do not open as a store: %v", err)
 	}
 	if snap.Mark.Offset != m.Changelog.Offset {
 		return s.damaged(m.ID, File{}, "its files stand at changelog offset %d, not %d",

@@ -40,8 +40,8 @@ const manifestMax = 64 << 20
 func NewSeries(t Target, application, task string) (*Series, error) {
 	for _, name := range []string{application, task} {
 		if !validPart(name) {
-			return nil, fmt.Errorf("checkpoints of %q, task %q: a name has letters, digits and ._- "+
-				"only", application, task)
+			return nil, fmt.Errorf("checkpoints of %q, task %q: a name has letters, digits and "+
+				"._- only", application, task)
 		}
 	}
 	return &Series{target: t, application: application, task: task}, nil

@@ -87,7 +87,8 @@ func TestOnlyMissingFilesAreUploaded(t *testing.T) {
 		before := listed(t, target, objects)
 		second := l.write(w)
 		after := listed(t, target, objects)
-		if len(after) != len(before)+second.Objects || second.Objects >= len(second.Manifest.Files) {
+		if len(after) != len(before)+second.Objects ||
+			second.Objects >= len(second.Manifest.Files) {
 			t.Errorf("uploaded %d of %d files; %d objects were %d", second.Objects,
 				len(second.Manifest.Files), len(after), len(before))
 		}
@@ -114,7 +115,8 @@ func TestOnlyMissingFilesAreUploaded(t *testing.T) {
 		t.Errorf("after a failure: %+v, %v", again, err)
 	}
 	twice, err := w.Write(context.Background(), dir, d, nil)
-	if err != nil || twice.Objects != 0 || !twice.Existed || twice.Manifest.ID != again.Manifest.ID {
+	if err != nil || twice.Objects != 0 || !twice.Existed ||
+		twice.Manifest.ID != again.Manifest.ID {
 		t.Errorf("the same position twice: %+v, %v", twice, err)
 	}
 }
@@ -250,7 +252,8 @@ func TestSlowUploadGivesUp(t *testing.T) {
 			}}
 			w := NewWriter(newTestSeries(t, slow), Policy{Grace: grace}, Limits{Parallelism: 99})
 			_, err := w.Write(t.Context(), dir, d, nil)
-			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			if (err == nil) != (c.want == "") ||
+				err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v: %v, want %q", c.pause, err, c.want)
 			}
 			if n := len(listed(t, slow, manifests)); n == 0 != (c.want != "") {

@@ -66,8 +66,8 @@ func Open(ctx context.Context, rawURL string) (Target, error) {
 	}
 	b, err := blob.OpenBucket(ctx, u.String())
 	if err != nil {
-		return nil, fmt.Errorf("open checkpoint.url=%s: %w; see the parameters of %s", shown(rawURL),
-			err, clouds()[u.Scheme])
+		return nil, fmt.Errorf("open checkpoint.url=%s: %w; see the parameters of %s",
+			shown(rawURL), err, clouds()[u.Scheme])
 	}
 	return &bucket{blob: b, name: u.Scheme + "://" + u.Host}, nil
 }

@@ -275,7 +275,7 @@ func TestOpenRefuses(t *testing.T) {
 		"":                            "has no scheme; write for example",
 		"/mnt/x":                      "has no scheme",
 		"ftp://h/x":                   "unknown scheme ftp; use azblob, file, gs, s3",
-		"file://mnt/x":                "names the host mnt; a folder has three slashes, file:///mnt/x",
+		"file://mnt/x":                "names the host mnt; a folder has three slashes",
 		"file:///":                    "names no folder",
 		"file:///tmp?prefix=x":        "has parameters, but a folder knows none",
 		"file://" + file + "/none":    "make the folder, or mount it",

@@ -300,8 +300,8 @@ func (w *Writer) publish(ctx context.Context, m *Manifest, began time.Time) (exi
 		return false, err
 	}
 	if took := now.Sub(began); took > w.grace/4 {
-		return false, fmt.Errorf("publish %s: the upload took %v by the storage's clock, more than "+
-			"a quarter of checkpoint.grace=%v; raise that", m.ID, took, w.grace)
+		return false, fmt.Errorf("publish %s: the upload took %v by the storage's clock, more "+
+			"than a quarter of checkpoint.grace=%v; raise that", m.ID, took, w.grace)
 	}
 	err = w.series.target.Put(ctx, w.series.key(manifests, m.ID), bytes.NewReader(b), true)
 	if errors.Is(err, fs.ErrExist) {

@@ -9,4 +9,6 @@
 // own or a given one: cluster.go, topics.go, instance.go (a child process), fleet.go (several),
 // report.go. The demo, in the order of its acts: demo.go, stage.go, scene.go (what is seen),
 // recovery.go, view.go, alerts.go, verdict.go. The bench: bench.go, measure.go, latency.go.
+// Checkpoints: checkpoint.go (which ones), checkpointlist.go (list, show), checkpointwork.go
+// (verify, restore, prune), buckets.go and buckets_gs.go (object stores that are known).
 package main

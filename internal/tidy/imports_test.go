@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"schemas/activity":        {"schemas"},
 	"schemas/pageviews":       {"schemas"},
 	"schemas/funnel":          {"schemas", "schemas/activity"},
+	"checkpoint":              {"schemas/record", "statestore"},
 	"processor":               {"internal/mutant", "schemas", "schemas/record", "statestore"},
 	"processor/aggregate":     {"schemas"},
 	"processor/processortest": {"processor", "schemas", "schemas/record", "statestore"},
@@ -44,7 +45,7 @@ var mayImport = map[string][]string{
 		"statestore", "internal/loadgen", "internal/verify"},
 	"pipelines/funnel": {"processor", "schemas", "schemas/funnel", "schemas/record",
 		"statestore", "internal/loadgen", "internal/verify"},
-	"internal/settings": {"processor", "pipelines/activity", "pipelines/fraud",
+	"internal/settings": {"checkpoint", "processor", "pipelines/activity", "pipelines/fraud",
 		"pipelines/funnel", "pipelines/iot", "pipelines/iot/devices", "pipelines/pageviews",
 		"schemas"},
 	"internal/tidy": {},
@@ -55,10 +56,10 @@ var mayImport = map[string][]string{
 	"integration/peer":            {},
 	"integration":                 {},
 
-	"cmd/pawl": {"integration/harness/process", "internal/embedded", "internal/loadgen",
-		"internal/metrics", "internal/settings", "internal/verify", "pipelines/activity",
-		"pipelines/fraud", "pipelines/funnel", "pipelines/iot", "pipelines/iot/devices",
-		"pipelines/pageviews", "processor", "schemas"},
+	"cmd/pawl": {"checkpoint", "integration/harness/process", "internal/embedded",
+		"internal/loadgen", "internal/metrics", "internal/settings", "internal/verify",
+		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
+		"pipelines/iot/devices", "pipelines/pageviews", "processor", "schemas"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
