@@ -24,21 +24,33 @@ func openFolder(root string) (Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open checkpoint folder: %w", err)
 	}
-	info, err := os.Stat(root)
+	f := &folder{root: root}
+	if err := f.there(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// there says that the folder is: one that is not mounted any more is no empty one.
+func (f *folder) there() error {
+	info, err := os.Stat(f.root)
 	if err == nil && !info.IsDir() {
 		err = errors.New("it is a file")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open checkpoint folder %s: %w; make the folder, or mount it", root,
+		return fmt.Errorf("open checkpoint folder %s: %w; make the folder, or mount it", f.root,
 			err)
 	}
-	return &folder{root: root}, nil
+	return nil
 }
 
 func (f *folder) path(key string) string { return filepath.Join(f.root, filepath.FromSlash(key)) }
 
 // List implements Target.
 func (f *folder) List(ctx context.Context, prefix string, fn func(Object) error) error {
+	if err := f.there(); err != nil {
+		return err
+	}
 	dir := f.path(prefix[:strings.LastIndexByte(prefix, '/')+1])
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil {
@@ -80,6 +92,9 @@ func (f *folder) Open(_ context.Context, key string) (io.ReadCloser, error) {
 
 // Put implements Target: write beside, sync, give the name, sync the name.
 func (f *folder) Put(ctx context.Context, key string, body io.Reader, once bool) error {
+	if err := f.there(); err != nil {
+		return err
+	}
 	path := f.path(key)
 	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("write object %s: %w", path, err)

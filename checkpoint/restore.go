@@ -178,8 +178,11 @@ func (s *Series) RestoreLatest(ctx context.Context, dir string, usable func(*Man
 		}
 		err = s.Restore(ctx, m, dir, l, told)
 		var damage *DamagedError
+		if err == nil {
+			return m, skipped, nil
+		}
 		if !errors.As(err, &damage) {
-			return m, skipped, err
+			return nil, skipped, err
 		}
 		broken = append(broken, Skipped{ID: m.ID, Reason: damage})
 	}

@@ -207,6 +207,43 @@ func TestZombie(t *testing.T) {
 	}
 }
 
+// TestOnePositionTwice lets another owner publish the same position between any two requests of a
+// Writer, which neither touches it nor fails.
+func TestOnePositionTwice(t *testing.T) {
+	ctx := context.Background()
+	l := newLiveStore(t)
+	c := l.copies(1)[0]
+	for at, more := 1, true; more; at++ {
+		target := NewMemory()
+		s := newTestSeries(t, target)
+		var other Written
+		n := 0
+		between := &killing{Target: target, left: 1 << 30, before: func(op, key string) {
+			if n++; n == at {
+				var err error
+				other, err = NewWriter(s, Policy{}, Limits{}).Write(ctx, c.dir, c.Description, nil)
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		}}
+		w := NewWriter(newTestSeries(t, between), Policy{}, Limits{Parallelism: 1})
+		written, err := w.Write(ctx, c.dir, c.Description, nil)
+		if more = n >= at; !more {
+			break
+		}
+		if err != nil || !written.Existed ||
+			!slices.Equal(written.Manifest.Files, other.Manifest.Files) {
+			t.Errorf("published before request %d: %+v, %v", at, written, err)
+		}
+		for _, op := range between.ops {
+			if strings.HasPrefix(op, "delete "+manifests) {
+				t.Errorf("published before request %d: %s", at, op)
+			}
+		}
+	}
+}
+
 // TestLatestAsksWhoRestores passes over what the caller cannot use.
 func TestLatestAsksWhoRestores(t *testing.T) {
 	ctx := context.Background()

@@ -296,3 +296,31 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestFolderVanishes unmounts a folder under its user: it is an error, not an empty folder, and
+// nothing is written where it was.
+func TestFolderVanishes(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "mounted")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	target := openTest(t, "file://"+root)
+	s := newTestSeries(t, target)
+	l := newLiveStore(t)
+	copies := l.copies(1)
+	writeAll(t, NewWriter(s, Policy{}, Limits{}), copies)
+	if err := os.Rename(root, root+"-gone"); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	_, listErr := s.List(ctx)
+	_, _, latestErr := s.Latest(ctx, nil)
+	_, writeErr := NewWriter(s, Policy{}, Limits{}).Write(ctx, copies[0].dir,
+		copies[0].Description, nil)
+	for _, err := range []error{listErr, latestErr, writeErr} {
+		if err == nil || !strings.Contains(err.Error(), "mount it") {
+			t.Errorf("without the folder: %v", err)
+		}
+	}
+	absent(t, root)
+}

@@ -131,6 +131,11 @@ func (w *Writer) known(ctx context.Context, m *Manifest) (known, error) {
 	if k.at, err = s.now(ctx); err != nil {
 		return k, err
 	}
+	entries, err := s.entries(ctx)
+	if err != nil {
+		return k, err
+	}
+	// After the manifests, or one that another owner publishes just now would look broken.
 	have, err := s.names(ctx, objects)
 	if err != nil {
 		return k, err
@@ -139,10 +144,6 @@ func (w *Writer) known(ctx context.Context, m *Manifest) (known, error) {
 		if o.Time.After(k.at.Add(-w.grace / 2)) {
 			k.add(o)
 		}
-	}
-	entries, err := s.entries(ctx)
-	if err != nil {
-		return k, err
 	}
 	for i := range entries {
 		e := &entries[i]

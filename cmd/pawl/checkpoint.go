@@ -64,7 +64,6 @@ the environment, a profile, the machine's role.`,
 type checkpoints struct {
 	checkpoint.Target
 	cfg         checkpoint.Config
-	url         string
 	application string // or "" for all
 }
 

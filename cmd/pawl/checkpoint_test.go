@@ -1,15 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"pawl/checkpoint"
 	"pawl/schemas/record"
@@ -306,5 +313,51 @@ func TestCheckpointRefuses(t *testing.T) {
 				t.Errorf("checkpoint %s --help: line is too long: %s", name, line)
 			}
 		}
+	}
+}
+
+// TestCheckpointOnS3 runs the commands on a server that speaks S3, with what a folder had.
+func TestCheckpointOnS3(t *testing.T) {
+	root := storedCheckpoints(t, "shop/fraud-0")
+	t.Setenv("AWS_ACCESS_KEY_ID", "id")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	backend := s3mem.New()
+	if err := backend.CreateBucket("box"); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(gofakes3.New(backend).Server())
+	defer server.Close()
+	url := "s3://box?region=eu-west-1&use_path_style=true&prefix=pawl&endpoint=" + server.URL
+	target, err := checkpoint.Open(context.Background(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = fs.WalkDir(os.DirFS(root), ".", func(key string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(filepath.Join(root, key))
+		if err != nil {
+			return err
+		}
+		return target.Put(context.Background(), key, bytes.NewReader(b), true)
+	})
+	if err = errors.Join(err, target.Close()); err != nil {
+		t.Fatal(err)
+	}
+	report := answer[verifyReport](t, 0, "checkpoint", "verify", "--url", url)
+	if report.Checkpoints != 3 || len(report.Damaged) != 0 {
+		t.Errorf("verify: %+v", report)
+	}
+	restored := answer[restoreReport](t, 0, "checkpoint", "restore", "fraud-0", "--url", url,
+		"--to", filepath.Join(t.TempDir(), "store"))
+	pruned := answer[[]pruneRow](t, 0, "checkpoint", "prune", "--keep", "1", "--url", url)
+	if restored.Epoch != 30 || len(pruned[0].Retired) != 2 {
+		t.Errorf("restored %+v, pruned %+v", restored, pruned)
+	}
+	code, _, stderr := pawl(nil, "checkpoint", "list", "--url",
+		strings.Replace(url, "s3://box", "s3://sack", 1))
+	if code != 1 || !strings.Contains(stderr, "NoSuchBucket") {
+		t.Errorf("a bucket that is not there: exit %d\n%s", code, stderr)
 	}
 }
