@@ -240,15 +240,25 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // TestPutOnce lets many write one key at once: one of them has done it.
 func TestPutOnce(t *testing.T) {
 	onTargets(t, func(t *testing.T, target Target) {
-		for round := range 10 {
+		for round := range 20 {
 			key := fmt.Sprint("once/", round)
 			var won atomic.Value
 			var wins atomic.Int32
-			var writers sync.WaitGroup
+			var writers, ready sync.WaitGroup
+			ready.Add(8)
 			for i := range 8 {
 				writers.Go(func() {
 					text := fmt.Sprint("writer ", i)
-					err := target.Put(context.Background(), key, strings.NewReader(text), true)
+					all := sync.OnceFunc(func() { // every one of them has looked by then
+						ready.Done()
+						ready.Wait()
+					})
+					body := io.MultiReader(strings.NewReader(text),
+						readerFunc(func([]byte) (int, error) {
+							all()
+							return 0, io.EOF
+						}))
+					err := target.Put(context.Background(), key, body, true)
 					switch {
 					case err == nil:
 						wins.Add(1)
