@@ -3,15 +3,23 @@
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What the race detector runs over: all but the tests on real servers.
-RACE = ./processor/... ./statestore/... ./schemas/... ./internal/... ./pipelines/... ./cmd/...
+RACE = ./processor/... ./statestore/... ./schemas/... ./audit/... ./internal/... ./pipelines/... \
+	./cmd/... ./examples/...
+# What has tests that need franz-go built for simulated time.
+SIMULATED = ./integration/sim ./internal/sim ./processor/processortest ./examples/...
 SERVERS = $(or $(PAWL_SERVERS_DIR),.servers)
 FUZZTIME ?= 30s
 DEMO ?= --duration 30s --rate 5000
+CHAOS ?= --duration 1m
 BENCH ?= --events 1000000
+HOURS ?= 8
+SEEDS ?= 1000
+SEED ?= 1
+PIPELINES = $(addprefix ./pipelines/,fraud iot activity pageviews funnel)
 SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint tidy golden fuzz servers integration demo bench clean
+.PHONY: help build test race sim simulated mutants lint tidy golden fuzz servers integration demo chaos soak bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +35,17 @@ test: ## Vet and run all tests; those on real servers are skipped where there ar
 race: ## Run the tests under the race detector, without those on real servers
 	$(GO) test -race -timeout 20m $(RACE)
 
+sim: ## Simulate SEEDS (1000) seeds from SEED (1) on; the first that fails ends it
+	@$(GO) test -tags synctests -c -o bin/sim.test ./integration/sim
+	@PAWL_SIM_SEEDS=$(SEEDS) PAWL_SIM_SEED=$(SEED) bin/sim.test
+
+simulated: ## Run the tests that need the tag synctests
+	$(GO) vet -tags synctests $(SIMULATED)
+	$(GO) test -count=1 -tags synctests -run 'Seed|Bites|Faults|Frozen|Killed|Simulate' $(SIMULATED)
+
+mutants: ## Put each seeded bug into the engine and have the simulation catch it
+	@$(GO) test -tags synctests,pawlmutants -count=1 -timeout 60m -run '^TestMutants$$' -v ./integration/sim
+
 lint: ## gofmt, go vet and staticcheck
 	@out=$$(gofmt -l $(SRC)); if [ -n "$$out" ]; then echo "not gofmt'd:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
@@ -37,7 +56,7 @@ tidy: ## Check the house rules
 
 golden: ## Rewrite what tests compare with: the tables of docs/reference.md, outputs in *.script
 	$(GO) test ./cmd/pawl -run '^TestReference$$' -update
-	$(GO) test ./processor/processortest ./pipelines/fraud -run '^TestScript$$' -pawl.update
+	$(GO) test ./processor/processortest $(PIPELINES) -run '^TestScript$$' -pawl.update
 
 fuzz: ## Fuzz the decoder of untrusted bytes for FUZZTIME (30s)
 	$(GO) test ./schemas -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
@@ -50,6 +69,15 @@ integration: servers ## Run the tests on real servers; none may be skipped (Java
 
 demo: ## Run the demo; DEMO='--duration 30s --rate 5000'
 	$(GO) run ./cmd/pawl demo $(DEMO)
+
+chaos: ## Have faults done to running pipelines; CHAOS='--broker local --duration 10m'
+	$(GO) run ./cmd/pawl chaos $(CHAOS)
+
+soak: build servers ## Simulation and chaos in turn for HOURS (8), each time with a new seed (Java 17)
+	@end=$$(($$(date +%s) + $(HOURS) * 3600)); while now=$$(date +%s); [ $$now -lt $$end ]; do \
+		$(MAKE) --no-print-directory sim SEEDS=20000 SEED=$$((now * 100000)) && \
+		bin/pawl chaos --broker local --duration 30m --seed $$now --report bin/soak-$$now.json || \
+		exit 1; done
 
 bench: ## Run the benchmark; BENCH='--events 1000000 --kafka … --registry …'
 	$(GO) run ./cmd/pawl bench fraud $(BENCH)

@@ -59,9 +59,9 @@ type scout interface {
 
 func newAhead(ctx context.Context, t *task, offline bool) *ahead {
 	a := &ahead{task: t.name, ctx: ctx, tell: t.in.tell, wake: t.nudge, offline: offline,
-		inputs: make([]aheadInput, len(t.in.pipe.inputs))}
-	for i, in := range t.in.pipe.inputs {
-		if sc := in.scout(t.core, i, a); sc != nil {
+		inputs: make([]aheadInput, len(t.in.bind.inputs))}
+	for i, in := range t.in.bind.inputs {
+		if sc := t.in.pipe.inputs[in.source].scout(t.core, i, a); sc != nil {
 			a.inputs[i] = aheadInput{scout: sc, answers: make(map[int64]*answers),
 				next: t.core.position.Inputs[i].Offset}
 		}

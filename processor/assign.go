@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -87,8 +86,8 @@ func (in *Instance) openDisk(name string) (*statestore.Pebble, error) {
 	var corrupt *statestore.CorruptError
 	if errors.As(err, &corrupt) {
 		in.notice("%v; it is removed and restored from the changelog", err)
-		if err := os.RemoveAll(dir); err != nil {
-			return nil, fmt.Errorf("remove damaged state store: %w", err)
+		if err := in.env.Remove(dir); err != nil {
+			return nil, err
 		}
 		disk, err = in.env.OpenPebble(dir)
 	}
@@ -101,6 +100,7 @@ func (in *Instance) claimed(t *task, offset int64) {
 	if s == nil || s.task != t || s.closing {
 		return
 	}
+	in.cfg.Point("claimed")
 	in.taskState(t.partition, TaskRestoring, "", "")
 	s.work.Add(1)
 	go func() {
@@ -135,6 +135,7 @@ func (in *Instance) restore(s *slot, t *task, claim int64) error {
 	if err != nil {
 		return err
 	}
+	in.cfg.Point("restored")
 	if err := in.keepSchemas(s.ctx, s.disk, r.schemas); err != nil {
 		return err
 	}
@@ -162,8 +163,8 @@ func (in *Instance) rebuild(s *slot, t *task) error {
 		return err
 	}
 	dir := filepath.Join(in.stateDir, t.name)
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("remove outdated state store: %w", err)
+	if err := in.env.Remove(dir); err != nil {
+		return err
 	}
 	disk, err := in.env.OpenPebble(dir)
 	s.disk = disk

@@ -80,6 +80,9 @@ type Config struct {
 	// of cacheBytes for all of them, and whom to tell of a fault after which the instance must end.
 	// A simulation puts a disk in memory under them; the lock of StateDir stays where it is.
 	Stores func(cacheBytes int64, fail func(error)) *statestore.Env
+
+	// watchEvery is how often it is looked whether global topics were given new partitions.
+	watchEvery time.Duration
 }
 
 // EnsureDefaults replaces zero values by their defaults.
@@ -96,6 +99,7 @@ func (c *Config) EnsureDefaults() {
 	def(&c.MaxOutOfOrderness, 2*time.Second)
 	def(&c.MaxFutureSkew, time.Hour)
 	def(&c.IdleTimeout, 30*time.Second)
+	def(&c.watchEvery, watchEvery)
 	if c.ReplicationFactor == 0 {
 		c.ReplicationFactor = -1
 	}

@@ -21,7 +21,8 @@ type Context struct {
 	wrote   bool
 	fate    fate
 	tuple   statestore.Key
-	answers []answer // of the record's enrichments; none in a timer
+	probe   statestore.Key // of the last look into a global table
+	answers []answer       // of the record's enrichments; none in a timer
 }
 
 // fate is what operators say became of a record that led to nothing.

@@ -25,14 +25,14 @@ type binding struct {
 	app         string
 	pipeline    *Pipeline
 	resolver    *schemas.Resolver
-	inputs      []boundInput
+	inputs      []boundInput // one partition each for a task; a global topic has several
 	outputs     []boundOutput
 	windows     []boundTopic // late topics
 	tableIDs    []int32
 	positionID  int32
 	claimID     int32
 	tickID      int32
-	partitions  int32 // of inputs, and so of tasks
+	partitions  int32 // of inputs that are not global, and so of tasks
 	dlq         boundTopic
 	shed        boundTopic // its name is "" when no input sheds
 	changelog   boundTopic
@@ -53,6 +53,19 @@ type boundInput struct {
 	id      [16]byte // topic id
 	topicID string   // the same, printed
 	table   bool
+	source  int // index of the pipeline's input
+
+	global     bool  // every task reads the partition that stands here
+	partition  int32 // of a global topic
+	partitions int32 // of a global topic, all
+}
+
+// of is the partition of the topic that a task reads here.
+func (b *boundInput) of(task int32) int32 {
+	if b.global {
+		return b.partition
+	}
+	return task
 }
 
 type boundOutput struct {
@@ -103,8 +116,8 @@ func newCore(b *binding, partition int32, store statestore.Store) *core {
 	for i, t := range b.pipeline.tables {
 		c.tables = append(c.tables, t.bind(c, i, b.tableIDs[i]))
 	}
-	for i, in := range b.pipeline.inputs {
-		c.steps = append(c.steps, in.bind(c, i))
+	for i, in := range b.inputs {
+		c.steps = append(c.steps, b.pipeline.inputs[in.source].bind(c, i))
 	}
 	for i, o := range b.pipeline.outputs {
 		c.outs = append(c.outs, o.bind(b.outputs[i].id))
@@ -317,10 +330,16 @@ func (c *core) cacheBytes() int64 {
 	return n
 }
 
-// dead sends rec to the dead-letter topic: key, value and headers untouched, then what is known.
+// dead sends rec to the dead-letter topic: key, value and headers untouched, then what is known. Of
+// a global topic one task does so for all; to the others the record is one that leads to nothing.
 func (c *core) dead(input int, rec *kgo.Record, why *RejectError) {
+	if c.bind.inputs[input].global && rec.Partition%c.bind.partitions != c.partition {
+		c.position.Inputs[input].Filtered++
+		c.fx.delta.Filtered++
+		return
+	}
 	r := c.copyTo(c.bind.dlq.name, rec)
-	r.Partition = rec.Partition
+	r.Partition = c.partition
 	h := append(make([]kgo.RecordHeader, 0, len(rec.Headers)+10), rec.Headers...)
 	add := func(key, value string) {
 		h = append(h, kgo.RecordHeader{Key: key, Value: []byte(value)})
@@ -382,7 +401,7 @@ func (c *core) copyTo(topic string, rec *kgo.Record) *kgo.Record {
 // partition, and the number of the tick.
 func (c *core) idle(watermark int64) (err error) {
 	cause := &kgo.Record{Topic: c.bind.ticks, Partition: c.partition, Offset: c.position.Ticks}
-	input := len(c.bind.inputs)
+	input := len(c.bind.pipeline.inputs)
 	defer func() {
 		if r := recover(); r != nil {
 			err = recovered(r, input, cause)

@@ -28,7 +28,7 @@ func sampleType() schemas.Type[sample] {
 
 // rig runs a pipeline's core over a store, without a cluster: one input, of samples.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	core   *core
 	store  statestore.Store
 	fresh  record.Position
@@ -38,7 +38,7 @@ type rig struct {
 }
 
 // newRig starts p over what the store has.
-func newRig(t *testing.T, p *Pipeline, store statestore.Store) *rig {
+func newRig(t testing.TB, p *Pipeline, store statestore.Store) *rig {
 	t.Helper()
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func (r *rig) commit(cacheLimit int64) {
 }
 
 // hashed adds up a store's entries from scratch.
-func hashed(t *testing.T, s statestore.Store) (digest uint64, keys int) {
+func hashed(t testing.TB, s statestore.Store) (digest uint64, keys int) {
 	t.Helper()
 	err := s.Scan([]byte{2}, []byte{3}, func(key, value []byte) bool {
 		digest += entryHash(slices.Clone(key), slices.Clone(value))

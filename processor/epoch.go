@@ -361,10 +361,14 @@ func (t *task) spill(ctx context.Context) {
 			switch {
 			case now.Sub(flushed) > flushEvery:
 				flushed, spilled = now, now
+				t.in.cfg.Point("spilling")
 				err = t.store.Flush()
+				t.in.cfg.Point("spilled")
 			case now.Sub(spilled) > spillEvery || t.store.Bytes() > t.in.spillLimit():
 				spilled = now
+				t.in.cfg.Point("spilling")
 				err = t.store.Spill()
+				t.in.cfg.Point("spilled")
 			}
 			if err != nil {
 				t.in.die(err)

@@ -3,6 +3,8 @@ package processor
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +26,9 @@ type fetcher struct {
 	pending []func()
 	cancel  context.CancelFunc // of the running poll
 
-	parts map[string]map[int32]*fetchPart // by topic; the polling goroutine's own
+	// By topic; the polling goroutine's own.
+	parts  map[string]map[int32]*fetchPart
+	shared map[string]map[int32]*sharedPart // of global topics
 }
 
 type fetchPart struct {
@@ -49,7 +53,8 @@ func newFetcher(in *Instance) (*fetcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &fetcher{in: in, cl: cl, parts: make(map[string]map[int32]*fetchPart)}, nil
+	return &fetcher{in: in, cl: cl, parts: make(map[string]map[int32]*fetchPart),
+		shared: make(map[string]map[int32]*sharedPart)}, nil
 }
 
 // do runs f on the polling goroutine, before its next poll.
@@ -64,50 +69,73 @@ func (f *fetcher) do(fn func()) {
 
 // start reads the task's inputs from the given positions on; whatever was read before is dropped.
 func (f *fetcher) start(t *task, gen int64, from []record.Input) {
-	at := make(map[string]map[int32]kgo.Offset, len(from))
-	for _, in := range from {
-		at[in.Topic] = map[int32]kgo.Offset{in.Partition: kgo.NewOffset().At(in.Offset)}
-	}
 	f.do(func() {
 		if t.closed.Load() {
 			return
 		}
 		f.remove(t.partition)
+		at := make(offsets)
 		for i, in := range f.in.bind.inputs {
+			part := fetchPart{task: t, gen: gen, input: i}
+			if in.global {
+				f.join(&in, part, from[i].Offset, at)
+				continue
+			}
 			if f.parts[in.topic] == nil {
 				f.parts[in.topic] = make(map[int32]*fetchPart)
 			}
-			f.parts[in.topic][t.partition] = &fetchPart{task: t, gen: gen, input: i}
+			f.parts[in.topic][t.partition] = &part
+			at.add(in.topic, t.partition, from[i].Offset)
 		}
-		f.cl.ResumeFetchPartitions(f.of(t.partition))
+		f.cl.ResumeFetchPartitions(at.partitions())
 		f.cl.AddConsumePartitions(at)
 	})
+}
+
+// offsets are places to read from, by topic and partition.
+type offsets map[string]map[int32]kgo.Offset
+
+func (o offsets) add(topic string, partition int32, offset int64) {
+	if o[topic] == nil {
+		o[topic] = make(map[int32]kgo.Offset)
+	}
+	o[topic][partition] = kgo.NewOffset().At(offset)
+}
+
+func (o offsets) partitions() map[string][]int32 {
+	m := make(map[string][]int32, len(o))
+	for topic, parts := range o {
+		m[topic] = slices.Collect(maps.Keys(parts))
+	}
+	return m
 }
 
 // stop reads the partition's inputs no more.
 func (f *fetcher) stop(partition int32) { f.do(func() { f.remove(partition) }) }
 
 func (f *fetcher) remove(partition int32) {
+	gone := make(map[string][]int32)
 	for _, in := range f.in.bind.inputs {
-		if f.parts[in.topic][partition] == nil {
-			return
+		if in.global {
+			f.leave(&in, partition, gone)
+		} else if f.parts[in.topic][partition] != nil {
+			delete(f.parts[in.topic], partition)
+			gone[in.topic] = append(gone[in.topic], partition)
 		}
-		delete(f.parts[in.topic], partition)
 	}
-	f.cl.RemoveConsumePartitions(f.of(partition))
+	if len(gone) > 0 {
+		f.cl.RemoveConsumePartitions(gone)
+	}
 }
 
 // resume goes on fetching an input that was paused because its task lagged behind.
-func (f *fetcher) resume(input int, partition int32) {
-	f.cl.ResumeFetchPartitions(map[string][]int32{f.in.bind.inputs[input].topic: {partition}})
-}
-
-func (f *fetcher) of(partition int32) map[string][]int32 {
-	m := make(map[string][]int32, len(f.in.bind.inputs))
-	for _, in := range f.in.bind.inputs {
-		m[in.topic] = []int32{partition}
+func (f *fetcher) resume(input int, task int32) {
+	in := &f.in.bind.inputs[input]
+	if in.global {
+		f.do(func() { f.rejoin(in, task) })
+		return
 	}
-	return m
+	f.cl.ResumeFetchPartitions(map[string][]int32{in.topic: {task}})
 }
 
 // run polls until ctx ends.
@@ -130,6 +158,14 @@ func (f *fetcher) run(ctx context.Context) {
 
 func (f *fetcher) deliver(fetches kgo.Fetches) {
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		end := p.LastStableOffset
+		if end < 0 {
+			end = p.HighWatermark
+		}
+		if all := f.shared[p.Topic][p.Partition]; all != nil {
+			f.share(all, p, end)
+			return
+		}
 		part := f.parts[p.Topic][p.Partition]
 		if part == nil {
 			return
@@ -137,10 +173,6 @@ func (f *fetcher) deliver(fetches kgo.Fetches) {
 		if p.Err != nil {
 			f.failed(part, p)
 			return
-		}
-		end := p.LastStableOffset
-		if end < 0 {
-			end = p.HighWatermark
 		}
 		f.in.seen(p.Partition, part.input, p.HighWatermark, end)
 		full := part.task.deliver(part.gen, fetched{part.input, p.Records, end})

@@ -48,11 +48,7 @@ func (t *task) quiet(ctx context.Context) time.Duration {
 func (t *task) confirm(ctx context.Context) {
 	t.probing = true
 	t.in.background(func() {
-		var topics []string
-		for _, in := range t.in.bind.inputs {
-			topics = append(topics, in.topic)
-		}
-		listed, err := t.in.adm.ListCommittedOffsets(ctx, topics...)
+		listed, err := t.in.adm.ListCommittedOffsets(ctx, t.in.bind.topics(true)...)
 		if err == nil {
 			err = listed.Error()
 		}
@@ -65,7 +61,7 @@ func (t *task) confirm(ctx context.Context) {
 				return
 			}
 			for i, in := range t.in.bind.inputs {
-				if end, ok := listed.Lookup(in.topic, t.partition); ok {
+				if end, ok := listed.Lookup(in.topic, in.of(t.partition)); ok {
 					t.merge.push(i, nil, end.Offset)
 				}
 			}

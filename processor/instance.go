@@ -65,6 +65,7 @@ type Instance struct {
 	retryDelay time.Duration
 
 	openedAt atomic.Int64 // when the transaction in flight began, ns; 0: none
+	ending   atomic.Bool  // its end is sent and not answered
 	statusMu sync.Mutex   // guards what follows
 	failure  error
 	state    InstanceStateInfo
@@ -76,6 +77,9 @@ type Instance struct {
 func Run(ctx context.Context, cfg Config, p *Pipeline) error {
 	in, err := Start(ctx, cfg, p)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before there was anything to stop
+		}
 		return err
 	}
 	select {
@@ -97,6 +101,13 @@ func (in *Instance) Done() <-chan struct{} { return in.done }
 
 // Stop seals what is open, commits it, flushes the stores, leaves the group and ends the instance.
 func (in *Instance) Stop() { in.post(in.stop) }
+
+// Crash ends the instance as a kill would: nothing is sealed, committed, flushed or left. It is for
+// tests and simulations; whoever means to end an instance calls Stop.
+func (in *Instance) Crash() {
+	in.cancel(errCrash)
+	<-in.done
+}
 
 // post has the loop call fn. It never blocks, so that any goroutine may post at any time.
 func (in *Instance) post(fn func()) {

@@ -8,6 +8,7 @@ func (in *Instance) revoked(parts []int32, seal bool, done chan struct{}) {
 		close(done)
 		return
 	}
+	in.cfg.Point("revoking")
 	in.leaves = append(in.leaves, &leave{parts: parts, done: func() { close(done) }})
 	for _, p := range parts {
 		s := in.slots[p]

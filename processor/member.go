@@ -97,10 +97,7 @@ func (in *Instance) awaitGeneration(ctx context.Context, refused membership,
 // the tasks restored to. Membership is static, so that an instance that was killed and comes back
 // takes up its tasks without a rebalance.
 func (in *Instance) newMember() (*kgo.Client, error) {
-	var topics []string
-	for _, b := range in.bind.inputs {
-		topics = append(topics, b.topic)
-	}
+	topics := in.bind.topics(false)
 	cl, err := in.client("group",
 		kgo.ConsumerGroup(in.cfg.ApplicationID),
 		kgo.ConsumeTopics(topics...),

@@ -221,7 +221,8 @@ func TestMergeCanBeReplayed(t *testing.T) {
 	for seed := range uint64(5000) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		table := [][]bool{{false, true}, {true, false}, {true, false, false}, {false, false},
-			{false, true, true}}[r.IntN(5)]
+			{false, true, true}, {true, true, true, false},
+			{true, false, true, true, false}}[r.IntN(7)]
 		f := newFeed(r, table)
 		if err := f.run(r); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)

@@ -27,11 +27,21 @@ type Offline struct {
 	plans  []TopicPlan
 	topics map[string]typed // by topic of an input or output
 	ids    map[string]int32 // schema ids of these
+
+	globals int // partitions of each global topic
 }
 
-// NewOffline binds p to topics that all have so many partitions. Of cfg counts what bears on
-// records: ApplicationID, Registry, TopicPrefix, NoProvenance and the bounds of event time.
-func NewOffline(cfg Config, partitions int, p *Pipeline) (*Offline, error) {
+// An OfflineOption changes what NewOffline binds a pipeline to.
+type OfflineOption func(*Offline)
+
+// GlobalPartitions gives each topic of a global table so many partitions. Default 1.
+func GlobalPartitions(n int) OfflineOption { return func(o *Offline) { o.globals = n } }
+
+// NewOffline binds p to topics that all have so many partitions, but for those of global tables. Of
+// cfg counts what bears on records: ApplicationID, Registry, TopicPrefix, NoProvenance and the
+// bounds of event time.
+func NewOffline(cfg Config, partitions int, p *Pipeline, opts ...OfflineOption) (*Offline,
+	error) {
 	cfg.MemoryMax = max(cfg.MemoryMax, minMemory) // the default would ask the machine
 	cfg.EnsureDefaults()
 	faults := []error{p.Validate()}
@@ -41,18 +51,25 @@ func NewOffline(cfg Config, partitions int, p *Pipeline) (*Offline, error) {
 	if cfg.Registry == nil {
 		faults = append(faults, errors.New("no schema registry; give schemas.NewMemory()"))
 	}
-	if partitions < 1 {
-		faults = append(faults, fmt.Errorf("%d partitions; give 1 or more", partitions))
+	o := &Offline{in: &Instance{cfg: cfg, pipe: p}, topics: make(map[string]typed),
+		ids: make(map[string]int32), globals: 1}
+	for _, opt := range opts {
+		opt(o)
+	}
+	if n := min(partitions, o.globals); n < 1 {
+		faults = append(faults, fmt.Errorf("%d partitions; give 1 or more", n))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	o := &Offline{in: &Instance{cfg: cfg, pipe: p}, topics: make(map[string]typed),
-		ids: make(map[string]int32)}
 	pl := &planner{cfg: &o.in.cfg, pipe: p, topics: make(kadm.TopicDetails),
 		limits: make(map[string]int)}
 	for _, t := range pl.wanted() {
-		pl.topics[t.Name] = offlineTopic(t.Name, partitions)
+		n := partitions
+		if t.Kind == TopicGlobal {
+			n = o.globals
+		}
+		pl.topics[t.Name] = offlineTopic(t.Name, n)
 		pl.limits[t.Name] = defaultMaxBytes
 		if n, err := strconv.Atoi(t.Configs["max.message.bytes"]); err == nil {
 			pl.limits[t.Name] = n
@@ -102,6 +119,22 @@ func (o *Offline) bindTypes() error {
 // Topics are all topics of the application, first the inputs in the order of the pipeline.
 func (o *Offline) Topics() []TopicPlan { return slices.Clone(o.plans) }
 
+// OfflineInput is one partition that a task reads.
+type OfflineInput struct {
+	Topic     string
+	Partition int32
+	Global    bool // every task reads it
+}
+
+// Inputs are what a task reads, in the order of OfflineLogs and Feed.
+func (o *Offline) Inputs(task int32) []OfflineInput {
+	var all []OfflineInput
+	for _, in := range o.in.bind.inputs {
+		all = append(all, OfflineInput{Topic: in.topic, Partition: in.of(task), Global: in.global})
+	}
+	return all
+}
+
 // Tables are the names of the pipeline's tables, those of timers included.
 func (o *Offline) Tables() []string {
 	var names []string
@@ -114,8 +147,15 @@ func (o *Offline) Tables() []string {
 // Resolver knows the schemas of all that the pipeline reads and writes.
 func (o *Offline) Resolver() *schemas.Resolver { return o.in.bind.resolver }
 
-// Partition is where a record with this key belongs.
-func (o *Offline) Partition(key []byte) int32 { return partitionOf(key, o.in.bind.partitions) }
+// Partition is where a record with this key belongs on a topic.
+func (o *Offline) Partition(topic string, key []byte) int32 {
+	for _, in := range o.in.bind.inputs {
+		if in.global && in.topic == topic {
+			return partitionOf(key, in.partitions)
+		}
+	}
+	return partitionOf(key, o.in.bind.partitions)
+}
 
 // SchemaID is the id under which values of an input or output topic are written.
 func (o *Offline) SchemaID(topic string) (id int32, ok bool) {

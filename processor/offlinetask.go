@@ -26,8 +26,9 @@ type OfflineTask struct {
 // OfflineLogs is what a cluster holds of one task when it is opened.
 type OfflineLogs struct {
 	Changelog []*kgo.Record // committed records with their offsets; the last is the claim
-	Offsets   []int64       // the group's offset of each input; -1 for none
-	Ends      []int64       // where each input ends now
+	// What follows is by input, as Offline.Inputs lists them.
+	Offsets []int64 // the group's offset of each; -1 for none, as global ones have
+	Ends    []int64 // where each ends now
 	// Boot says for each table how far it is read before the first record of another input; nil
 	// means Ends.
 	Boot []int64
@@ -48,11 +49,7 @@ func (o *Offline) Open(partition int32, disk statestore.Store, logs OfflineLogs)
 	t.opened.Store(1) // so that nobody asks the clock
 	t.core = newCore(b, partition, t.store)
 	t.core.claim = claim
-	t.fresh = record.Position{Watermark: noWatermark, Partitions: b.partitions}
-	for _, in := range b.inputs {
-		t.fresh.Inputs = append(t.fresh.Inputs, record.Input{Topic: in.topic, TopicID: in.topicID,
-			Partition: partition, Passed: -1})
-	}
+	t.fresh = b.fresh(partition, make([]int64, len(b.inputs)))
 	if err := t.core.load(t.fresh); err != nil {
 		return nil, err
 	}

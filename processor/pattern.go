@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"slices"
 	"time"
 
 	"pawl/schemas"
@@ -10,7 +11,9 @@ import (
 
 // Step is one step of a Pattern.
 type Step[V any] struct {
-	Name  string
+	Name string
+	// Match looks at the event alone; it is asked when an event comes and again when its session
+	// closes.
 	Match func(V) bool
 }
 
@@ -27,6 +30,8 @@ type Match[V any] struct {
 // a complete match it begins again. emit gets every complete match, and at the session's end an
 // incomplete one when at least its first step was matched. There ctx.Time() is the session's last
 // event. Records of a session that would be closed already go to `<application.id>-<name>-late`.
+// Events that match no step make sessions longer, but are not kept: steps that are changed later do
+// not find them.
 func Pattern[V any](p *Pipeline, name string, w Session, t schemas.Type[V], steps []Step[V],
 	emit func(ctx *Context, m Match[V])) Handler[V] {
 	checkSteps(p, name, steps)
@@ -50,9 +55,19 @@ func Pattern[V any](p *Pipeline, name string, w Session, t schemas.Type[V], step
 		if _, _, ok := s.join(ctx); !ok {
 			return ctx.late(s.late)
 		}
+		if !matchesAny(steps, v) {
+			ctx.wrote = true // also when the session goes on as it was: the event is part of it
+			return nil
+		}
 		rows.SetAt(ctx, ctx.row(), v)
 		return nil
 	}
+}
+
+// matchesAny tells whether an event is worth keeping: one that is no step is passed over wherever
+// it stands.
+func matchesAny[V any](steps []Step[V], v V) bool {
+	return slices.ContainsFunc(steps, func(s Step[V]) bool { return s.Match(v) })
 }
 
 // matches walks over a session's events.

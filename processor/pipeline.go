@@ -117,6 +117,7 @@ func (p *Pipeline) checkName(kind, name string, taken func(string) bool, typeErr
 type input interface {
 	topic() string
 	isTable() bool
+	isGlobal() bool
 	sheds() bool
 	text() string
 	bind(c *core, index int) inputStep
@@ -162,6 +163,7 @@ type Source[V any] struct {
 	late      int // its window, or noWindow
 	grace     time.Duration
 	table     *Table[V]
+	global    bool // every task reads all partitions
 	enrich    []enricher[V]
 	shedding  *Shedding[V]
 }
@@ -182,11 +184,16 @@ func Input[V any](p *Pipeline, topic string, t schemas.Type[V], h Handler[V]) *S
 // its end before its first record; from then on both are merged by record timestamp, the table
 // first on ties. A null value deletes the key.
 func TableInput[V any](p *Pipeline, topic string, t schemas.Type[V]) (*Source[V], *Table[V]) {
+	s := tableInput(p, topic, t)
+	return s, s.table
+}
+
+func tableInput[V any](p *Pipeline, topic string, t schemas.Type[V]) *Source[V] {
 	s := &Source[V]{p: p, name: topic, typ: t, late: noWindow}
 	p.checkName("input", topic, p.hasInput, t.Err())
 	s.table = Keyed(p, topic, t)
 	p.inputs = append(p.inputs, s)
-	return s, s.table
+	return s
 }
 
 func (p *Pipeline) hasInput(topic string) bool {
@@ -217,10 +224,11 @@ func (s *Source[V]) Late(window string, grace time.Duration) *Source[V] {
 	return s
 }
 
-func (s *Source[V]) topic() string { return s.name }
-func (s *Source[V]) isTable() bool { return s.table != nil }
-func (s *Source[V]) sheds() bool   { return s.shedding != nil }
-func (s *Source[V]) text() string  { return s.typ.String() }
+func (s *Source[V]) topic() string  { return s.name }
+func (s *Source[V]) isTable() bool  { return s.table != nil }
+func (s *Source[V]) isGlobal() bool { return s.global }
+func (s *Source[V]) sheds() bool    { return s.shedding != nil }
+func (s *Source[V]) text() string   { return s.typ.String() }
 
 // Table is keyed state of one task: what it holds for a key depends on that task's committed
 // input alone. Values handed out belong to the table: change one only together with a Set.

@@ -192,6 +192,7 @@ func (r *restore) meet(key, value []byte) error {
 // apply writes what was read. The newest change of a key must win, and a batch keeps no order
 // between equal keys, so earlier ones are dropped first.
 func (r *restore) apply() error {
+	r.in.cfg.Point("restoring")
 	latest := make(map[string]int, len(r.pending))
 	for i, c := range r.pending {
 		latest[string(c.Key)] = i

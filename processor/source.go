@@ -10,17 +10,18 @@ import (
 )
 
 func (s *Source[V]) bind(c *core, index int) inputStep {
-	return &sourceStep[V]{Source: s, core: c, index: index,
+	return &sourceStep[V]{Source: s, core: c, index: index, source: c.bind.inputs[index].source,
 		dec: schemas.NewDecoder(s.typ, c.bind.resolver)}
 }
 
 // sourceStep runs one input's records through one task: decode, check, time, handler, timers.
 type sourceStep[V any] struct {
 	*Source[V]
-	core  *core
-	index int
-	dec   *schemas.Decoder[V]
-	val   V
+	core   *core
+	index  int // in the position
+	source int // in the pipeline
+	dec    *schemas.Decoder[V]
+	val    V
 }
 
 func (s *sourceStep[V]) step(rec *kgo.Record) error {
@@ -51,7 +52,7 @@ func (s *sourceStep[V]) step(rec *kgo.Record) error {
 		}
 	}
 	c.watermark = max(c.watermark, at-c.bind.disorder)
-	c.ctx.enter(rec, s.index, rec.Key, at)
+	c.ctx.enter(rec, s.source, rec.Key, at)
 	if len(s.enrich) > 0 {
 		c.ctx.answers = c.given.answers
 	}
@@ -61,7 +62,7 @@ func (s *sourceStep[V]) step(rec *kgo.Record) error {
 		return err
 	}
 	s.count(c.ctx.wrote || len(c.fx.Outputs) > outputs)
-	return c.fire(rec, s.index)
+	return c.fire(rec, s.source)
 }
 
 // count raises the one count of the ledger that the record belongs to. A record that led to
@@ -148,7 +149,7 @@ func (s *sourceStep[V]) upsert(rec *kgo.Record) error {
 			return err
 		}
 	}
-	c.ctx.enter(rec, s.index, rec.Key, rec.Timestamp.UnixMilli())
+	c.ctx.enter(rec, s.source, rec.Key, rec.Timestamp.UnixMilli())
 	if rec.Value == nil {
 		s.table.Delete(&c.ctx)
 	} else {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,9 @@ func Start(ctx context.Context, cfg Config, p *Pipeline) (*Instance, error) {
 	}
 	in.notice("exactly-once promise: %s", in.promise())
 	in.background(func() { in.fetch.run(in.ctx) })
+	if len(in.bind.topics(true)) > len(in.bind.topics(false)) {
+		in.background(func() { in.watchGlobals(in.ctx) })
+	}
 	go in.loop()
 	return in, nil
 }
@@ -55,7 +59,7 @@ func (in *Instance) prepare(ctx context.Context) error {
 	if err := in.identify(); err != nil {
 		return &StartError{err}
 	}
-	in.env = in.cfg.newEnv(in.blockCacheBytes(), in.die)
+	in.env = in.cfg.Stores(in.blockCacheBytes(), in.die)
 	if err := in.connect(ctx); err != nil {
 		return err
 	}
@@ -242,14 +246,12 @@ func (in *Instance) bindAll(ctx context.Context, b *binding, pl *planner,
 		return schemas.Bind(ctx, in.cfg.Registry, b.resolver, subject, text,
 			!in.cfg.ReadOnlyRegistry)
 	}
-	for _, i := range in.pipe.inputs {
+	for source, i := range in.pipe.inputs {
 		name := in.cfg.TopicPrefix + i.topic()
 		if _, err := bind(name+"-value", i.text()); err != nil {
 			return err
 		}
-		bound := boundInput{topic: name, id: [16]byte(pl.topics[name].ID), table: i.isTable(),
-			topicID: pl.topics[name].ID.String()}
-		b.inputs = append(b.inputs, bound)
+		b.bindInput(source, i, pl.topics[name])
 	}
 	for _, window := range in.pipe.windows {
 		b.windows = append(b.windows, topic(lateTopic(b.app, window)))
@@ -281,6 +283,31 @@ func (in *Instance) bindAll(ctx context.Context, b *binding, pl *planner,
 	own(&b.claimID, b.changelog.name+"-"+claim.Name(), claim.String())
 	own(&b.tickID, b.ticks+"-value", tick.String())
 	return err
+}
+
+// bindInput adds an input's partition, or all of a global one.
+func (b *binding) bindInput(source int, i input, d kadm.TopicDetail) {
+	bound := boundInput{topic: d.Topic, id: [16]byte(d.ID), topicID: d.ID.String(),
+		table: i.isTable(), source: source, global: i.isGlobal()}
+	if !bound.global {
+		b.inputs = append(b.inputs, bound)
+		return
+	}
+	bound.partitions = int32(len(d.Partitions))
+	for bound.partition = range bound.partitions {
+		b.inputs = append(b.inputs, bound)
+	}
+}
+
+// topics are the inputs' topics, once each, with the global ones or without.
+func (b *binding) topics(global bool) []string {
+	var names []string
+	for _, in := range b.inputs {
+		if (global || !in.global) && !slices.Contains(names, in.topic) {
+			names = append(names, in.topic)
+		}
+	}
+	return names
 }
 
 // batchLimit is the largest batch that a topic takes, in bytes.

@@ -1,8 +1,10 @@
 package processor_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,5 +183,20 @@ func TestPlanMakesNothing(t *testing.T) {
 	topics, err := b.adm.ListTopics(t.Context())
 	if err != nil || len(topics) != 1 {
 		t.Errorf("topics after the dry run: %v, %v", topics.Names(), err)
+	}
+}
+
+// TestRunStoppedWhileStarting: to end before the start is done is a graceful stop like any other.
+func TestRunStoppedWhileStarting(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg := processor.Config{ApplicationID: "app", Brokers: []string{"127.0.0.1:1"},
+		Registry: schemas.NewMemory(), StateDir: t.TempDir(), StartupTimeout: time.Hour,
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			cancel()
+			return nil, errors.New("out of reach")
+		}}
+	if err := processor.Run(ctx, cfg, counting(nil)); err != nil {
+		t.Errorf("stopped with %v", err)
 	}
 }

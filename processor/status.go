@@ -82,8 +82,8 @@ func (in *Instance) taskState(p int32, state TaskState, reason, mend string) {
 	if info == nil {
 		info = &taskInfo{TaskStatus: TaskStatus{Name: name}}
 		for _, b := range in.bind.inputs {
-			info.Inputs = append(info.Inputs, InputStatus{Topic: b.topic, Partition: p,
-				Offset: -1, End: -1, LSO: -1})
+			info.Inputs = append(info.Inputs, InputStatus{Topic: b.topic,
+				Partition: b.of(p), Offset: -1, End: -1, LSO: -1})
 		}
 		in.statuses[p] = info
 	}

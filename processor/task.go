@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pawl/schemas"
 	"pawl/schemas/record"
@@ -45,13 +42,7 @@ type task struct {
 	wake    chan struct{}
 	stopped chan struct{}
 
-	inbox struct { // what the fetcher brought since the task last looked
-		sync.Mutex
-		gen     int64 // fetches of an older generation are stale
-		batches []fetched
-		bytes   []int64 // fetched and not yet processed, by input
-		paused  []bool  // the fetcher stopped reading the input; it must be told to go on
-	}
+	inbox inbox
 	merge *merge
 	ahead *ahead
 
@@ -73,12 +64,6 @@ type task struct {
 	tickedAt  time.Time // when an idle tick last moved it
 }
 
-type fetched struct {
-	input int
-	recs  []*kgo.Record
-	end   int64
-}
-
 // order is a request to the task's goroutine, run between two records.
 type order func(ctx context.Context)
 
@@ -97,49 +82,6 @@ func (t *task) nudge() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
-	}
-}
-
-// deliver is called by the fetcher. Stale generations are dropped: the task was rewound meanwhile.
-func (t *task) deliver(gen int64, f fetched) (full bool) {
-	var n int64
-	for _, r := range f.recs {
-		n += recordBytes(r)
-	}
-	t.inbox.Lock()
-	if gen == t.inbox.gen {
-		t.inbox.batches = append(t.inbox.batches, f)
-		t.inbox.bytes[f.input] += n
-	}
-	// By input: a full stream must not keep a table from being read that it waits for.
-	full = t.inbox.bytes[f.input] > t.queueLimit()
-	t.inbox.Unlock()
-	t.nudge()
-	return full
-}
-
-func (t *task) queueLimit() int64 { return t.in.queueLimit() / int64(len(t.inbox.bytes)) }
-
-// paused notes that the fetcher stopped reading an input.
-func (t *task) paused(input int) {
-	t.inbox.Lock()
-	t.inbox.paused[input] = true
-	t.inbox.Unlock()
-	t.nudge()
-}
-
-// collect moves delivered batches into the merge.
-func (t *task) collect() {
-	t.inbox.Lock()
-	batches := t.inbox.batches
-	t.inbox.batches = nil
-	for i, n := range t.used {
-		t.inbox.bytes[i] -= n
-		t.used[i] = 0
-	}
-	t.inbox.Unlock()
-	for _, f := range batches {
-		t.merge.push(f.input, f.recs, f.end)
 	}
 }
 
@@ -264,6 +206,9 @@ func (t *task) touch() {
 		t.opened.Store(time.Now().UnixNano())
 		t.idle.Store(false)
 		t.in.poke()
+		if t.in.ending.Load() {
+			t.in.cfg.Point("overlapping")
+		}
 	}
 }
 
@@ -271,18 +216,6 @@ func (t *task) setIdle() {
 	t.resume()
 	if !t.idle.Swap(true) && t.opened.Load() != 0 {
 		t.in.poke()
-	}
-}
-
-// resume lets the fetcher go on with inputs of which half the queue is used up.
-func (t *task) resume() {
-	t.inbox.Lock()
-	defer t.inbox.Unlock()
-	for i, paused := range t.inbox.paused {
-		if paused && t.inbox.bytes[i]-t.used[i] <= t.queueLimit()/2 {
-			t.inbox.paused[i] = false
-			t.in.fetch.resume(i, t.partition)
-		}
 	}
 }
 
@@ -327,12 +260,12 @@ func (t *task) awaitEnd(ctx context.Context, input int) time.Duration {
 		return -1
 	}
 	t.probing = true
-	in := t.merge.inputs[input]
+	in, from := t.merge.inputs[input], t.in.bind.inputs[input]
 	t.in.background(func() {
-		empty, err := t.in.hollow(ctx, t.in.bind.inputs[input], t.partition, in.next, in.end)
+		empty, err := t.in.hollow(ctx, from, from.of(t.partition), in.next, in.end)
 		if err != nil {
-			t.in.waiting(t.name, fmt.Sprintf("records of %s from offset %d on: %v",
-				t.in.bind.inputs[input].topic, in.next, err), endWait)
+			t.in.waiting(t.name, fmt.Sprintf("records of %s from offset %d on: %v", from.topic,
+				in.next, err), endWait)
 		}
 		t.send(func(context.Context) {
 			t.probing, t.waitedAt = false, time.Time{}

@@ -1,7 +1,9 @@
 package processor
 
 import (
+	"cmp"
 	"iter"
+	"slices"
 	"time"
 
 	"pawl/schemas"
@@ -13,10 +15,37 @@ import (
 // order of arrival. Values at or below the watermark − retention are forgotten.
 type Timeline[V any] struct {
 	rows      *Table[V]
-	next      *Table[record.Timer] // when a key's oldest value is forgotten: its one valid timer
+	next      *Table[oldest] // when a key's oldest value is forgotten: its one valid timer
 	forget    *Timers
 	retention int64
 	emptied   func(ctx *Context) // a key has lost its last value; may be nil
+}
+
+// oldest is stored as a record.Timer.
+type oldest struct {
+	At int64 `avro:"at"`
+	// first says where the key's first values are, or is nil. It is in memory only, and saves most
+	// looks for the next value: they would step over all that was forgotten lately.
+	first []spot
+}
+
+const (
+	spotsAhead = 8    // how many values that stay are looked up at once
+	spotsGone  = 1024 // how many that go
+)
+
+// spot is what a row's key has beside the key of the record.
+type spot struct{ at, input, offset int64 }
+
+// spotOf is the spot in a row's key, which follows that of the record.
+func spotOf(key string) spot {
+	const size = 9 // of an integer
+	return spot{timerTime(key), timerTime(key[size:]), timerTime(key[2*size:])}
+}
+
+func (p spot) compare(q spot) int {
+	return cmp.Or(cmp.Compare(p.at, q.at), cmp.Compare(p.input, q.input),
+		cmp.Compare(p.offset, q.offset))
 }
 
 // NewTimeline declares a timeline.
@@ -25,7 +54,8 @@ func NewTimeline[V any](p *Pipeline, name string, retention time.Duration,
 	p.positive("timeline", name, "retention", retention)
 	l := &Timeline[V]{retention: retention.Milliseconds(),
 		rows: addTable(p, &Table[V]{name: name, typ: t, inOrd: true}),
-		next: Keyed(p, "timers-"+name+"-next", record.TimerType())}
+		next: Keyed(p, "timers-"+name+"-next",
+			schemas.Avro[oldest](record.TimerType().String()))}
 	l.forget = NewTimers(p, name, l.expire)
 	return l
 }
@@ -33,14 +63,27 @@ func NewTimeline[V any](p *Pipeline, name string, retention time.Duration,
 // Add puts v under the current key at the current event time.
 func (l *Timeline[V]) Add(ctx *Context, v V) {
 	l.rows.SetAt(ctx, ctx.row(), v)
-	due := ctx.time + l.retention
-	if next, armed := l.next.Get(ctx); !armed || due < next.At {
-		l.arm(ctx, due)
+	next, armed := l.next.Get(ctx)
+	first, changed := next.with(spot{ctx.time, int64(ctx.input), ctx.rec.Offset})
+	if due := ctx.time + l.retention; !armed || due < next.At {
+		l.arm(ctx, due, first)
+	} else if changed {
+		l.next.Set(ctx, oldest{next.At, first})
 	}
 }
 
-func (l *Timeline[V]) arm(ctx *Context, due int64) {
-	l.next.Set(ctx, record.Timer{At: due})
+// with is o.first with s, when it is one of them.
+func (o oldest) with(s spot) (first []spot, changed bool) {
+	i, known := slices.BinarySearchFunc(o.first, s, spot.compare)
+	if known || i == len(o.first) {
+		return o.first, false
+	}
+	first = slices.Insert(slices.Clone(o.first), i, s)
+	return first[:min(len(first), spotsAhead)], true
+}
+
+func (l *Timeline[V]) arm(ctx *Context, due int64, first []spot) {
+	l.next.Set(ctx, oldest{due, first})
 	l.forget.set(ctx, ctx.key, due)
 }
 
@@ -56,31 +99,30 @@ func (l *Timeline[V]) Range(ctx *Context, from, to time.Time) iter.Seq2[time.Tim
 	}
 }
 
-// expire forgets the current key's oldest values. A timer that is not the key's valid one does
-// nothing: an older value has come in since, with a timer of its own.
+// expire forgets all of the current key's values that the watermark has left behind, for which
+// there would be timers of their own otherwise: nobody looks between two of these. A timer that is
+// not the key's valid one does nothing: an older value has come in since, with a timer of its own,
+// or the value is forgotten already.
 func (l *Timeline[V]) expire(ctx *Context) error {
-	if next, armed := l.next.Get(ctx); !armed || next.At != ctx.time {
+	next, armed := l.next.Get(ctx)
+	if !armed || next.At != ctx.time {
 		return nil
 	}
-	horizon := ctx.time - l.retention
+	horizon := ctx.core.watermark - l.retention
 	from := statestore.Key(nil).Bytes(ctx.key)
-	var gone []string
-	var oldest int64
-	some := false
-	l.rows.cache(ctx).scan(from, from.End(), func(key string, _ V) bool {
-		if at := rowTime(key, len(from)); at > horizon {
-			oldest, some = at, true
-			return false
+	for first := next.first; ; {
+		for len(first) > 0 && first[0].at <= horizon {
+			gone := ctx.under(first[0].at).Int(first[0].input).Int(first[0].offset)
+			l.rows.DeleteAt(ctx, gone)
+			first, from = first[1:], append(gone, 0)
 		}
-		gone = append(gone, key)
-		return true
-	})
-	for _, key := range gone {
-		l.rows.DeleteAt(ctx, statestore.Key(key))
-	}
-	if some {
-		l.arm(ctx, oldest+l.retention)
-		return nil
+		if len(first) > 0 {
+			l.arm(ctx, first[0].at+l.retention, first)
+			return nil
+		}
+		if first = l.look(ctx, from, horizon); len(first) == 0 {
+			break
+		}
 	}
 	l.next.Delete(ctx)
 	if l.emptied != nil {
@@ -89,15 +131,29 @@ func (l *Timeline[V]) expire(ctx *Context) error {
 	return nil
 }
 
+// look finds the current key's first values at or behind from: what is to be forgotten, and some
+// more.
+func (l *Timeline[V]) look(ctx *Context, from statestore.Key, horizon int64) []spot {
+	key := statestore.Key(nil).Bytes(ctx.key)
+	var first []spot
+	more := spotsAhead
+	l.rows.cache(ctx).scan(from, key.End(), func(row string, _ V) bool {
+		p := spotOf(row[len(key):])
+		first = append(first, p)
+		if p.at > horizon {
+			more--
+		}
+		return more > 0 && len(first) < spotsGone
+	})
+	return first
+}
+
 // row is one value of a table whose keys are Context.row.
 type row[V any] struct {
 	key string
 	at  int64 // ms
 	val V
 }
-
-// rowTime is the time in a row's key, which follows that of the current key.
-func rowTime(key string, prefix int) int64 { return timerTime(key[prefix:]) }
 
 // rowsOf reads the current key's rows with first ≤ time ≤ last, in order. They are collected before
 // the caller does anything, because a scan does not allow for changes.
@@ -108,7 +164,7 @@ func rowsOf[V any](ctx *Context, t *Table[V], first, last int64) []row[V] {
 	prefix := len(statestore.Key(nil).Bytes(ctx.key))
 	var rows []row[V]
 	t.cache(ctx).scan(ctx.under(first), ctx.under(last).End(), func(key string, v V) bool {
-		rows = append(rows, row[V]{key, rowTime(key, prefix), v})
+		rows = append(rows, row[V]{key, timerTime(key[prefix:]), v})
 		return true
 	})
 	return rows

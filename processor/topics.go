@@ -17,6 +17,7 @@ import (
 const (
 	TopicInput     = "input"
 	TopicTable     = "table"
+	TopicGlobal    = "global" // a table that every task reads whole
 	TopicOutput    = "output"
 	TopicLate      = "late"
 	TopicDLQ       = "dlq"
@@ -65,6 +66,9 @@ func (p *planner) wanted() []TopicPlan {
 		configs := map[string]string{}
 		if in.isTable() {
 			kind = TopicTable
+			if in.isGlobal() {
+				kind = TopicGlobal
+			}
 			configs["cleanup.policy"] = "compact"
 		}
 		plans = append(plans, TopicPlan{Name: p.cfg.TopicPrefix + in.topic(), Kind: kind,
@@ -123,6 +127,9 @@ func (p *planner) plan() {
 	for i := range p.plans {
 		t := &p.plans[i]
 		t.Partitions = max(p.count, 1)
+		if t.Kind == TopicGlobal {
+			t.Partitions = 1
+		}
 		d, ok := p.topics[t.Name]
 		t.Exists = ok && d.Err == nil
 		have := len(d.Partitions)
@@ -143,7 +150,7 @@ func (p *planner) plan() {
 					"partitions, or start over from nothing under a new application.id", t.Name,
 					have, p.count, have)
 			}
-		case t.Kind != TopicOutput && have < p.count:
+		case t.Kind != TopicOutput && t.Kind != TopicGlobal && have < p.count:
 			t.Fault = fmt.Sprintf("topic %s has %d partitions, too few for %d tasks; add "+
 				"partitions", t.Name, have, p.count)
 		default:

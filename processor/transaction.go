@@ -82,7 +82,7 @@ func newProducer(in *Instance) (*producer, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RetryTimeout(in.cfg.TransactionTimeout),
 		kgo.RequestRetries(1<<20),
-		kgo.WithHooks(&endHook{point: in.cfg.Point}),
+		kgo.WithHooks(&endHook{in}),
 	)
 	if err != nil {
 		return nil, err
@@ -91,13 +91,14 @@ func newProducer(in *Instance) (*producer, error) {
 }
 
 // endHook sees the EndTxn request leave: the only way to die between its sending and its answer.
-type endHook struct{ point func(string) }
+type endHook struct{ in *Instance }
 
 // OnBrokerWrite implements kgo.HookBrokerWrite.
 func (h *endHook) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration,
 	err error) {
 	if key == (&kmsg.EndTxnRequest{}).Key() && err == nil {
-		h.point("end-sent")
+		h.in.ending.Store(true)
+		h.in.cfg.Point("end-sent")
 	}
 }
 
@@ -163,6 +164,7 @@ func (p *producer) commit(ctx context.Context, shares []*Effects) verdict {
 	point("before-begin")
 	p.in.openedAt.Store(time.Now().UnixNano())
 	defer p.in.openedAt.Store(0)
+	defer p.in.ending.Store(false)
 	if err := p.cl.BeginTransaction(); err != nil {
 		return verdict{unknown, "begin", fmt.Errorf("begin transaction: %w", err),
 			isFenced(err), nil}
@@ -362,20 +364,22 @@ func (p *producer) offsetsOnce(ctx context.Context, shares []*Effects, who membe
 // offsetTopics lists the shares' input positions by topic; version 6 carries topic ids only, the
 // versions before it names only, so both are set.
 func (p *producer) offsetTopics(shares []*Effects) []kmsg.TxnOffsetCommitRequestTopic {
-	topics := make([]kmsg.TxnOffsetCommitRequestTopic, len(p.in.bind.inputs))
+	var topics []kmsg.TxnOffsetCommitRequestTopic
 	for i, in := range p.in.bind.inputs {
-		topics[i] = kmsg.NewTxnOffsetCommitRequestTopic()
-		topics[i].Topic, topics[i].TopicID = in.topic, in.id
-	}
-	for _, fx := range shares {
-		if fx.claim {
-			continue
+		if in.global {
+			continue // each task has its own offset there, and a group only one
 		}
-		for i := range topics {
+		t := kmsg.NewTxnOffsetCommitRequestTopic()
+		t.Topic, t.TopicID = in.topic, in.id
+		for _, fx := range shares {
+			if fx.claim {
+				continue
+			}
 			part := kmsg.NewTxnOffsetCommitRequestTopicPartition()
 			part.Partition, part.Offset = fx.owner.partition, fx.Position.Inputs[i].Offset
-			topics[i].Partitions = append(topics[i].Partitions, part)
+			t.Partitions = append(t.Partitions, part)
 		}
+		topics = append(topics, t)
 	}
 	return topics
 }

@@ -8,10 +8,29 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// CrashDisk is a Pebble store on a disk in memory whose power can be cut: for tests of what comes
-// back after a crash.
+// MemoryDisk is a disk in memory, for as many stores as fit, whose power can be cut: for tests and
+// simulations of what comes back after a crash.
+type MemoryDisk struct{ files *vfs.MemFS }
+
+// NewMemoryDisk returns an empty disk.
+func NewMemoryDisk() *MemoryDisk { return &MemoryDisk{files: vfs.NewCrashableMem()} }
+
+// Env is NewEnv on the disk.
+func (d *MemoryDisk) Env(cacheBytes int64, fail func(error)) *Env {
+	return NewEnv(d.files, cacheBytes, fail)
+}
+
+// Image is the disk as a power cut at this moment leaves it: all that was synced, and of every
+// piece that was not, chance decides with the given probability in percent. The disk itself goes
+// on, so that whoever still writes to it can be ended at leisure.
+func (d *MemoryDisk) Image(chance *rand.Rand, unsyncedPercent int) *MemoryDisk {
+	return &MemoryDisk{files: d.files.CrashClone(
+		vfs.CrashCloneCfg{UnsyncedDataPercent: unsyncedPercent, RNG: chance})}
+}
+
+// CrashDisk is one Pebble store on a MemoryDisk.
 type CrashDisk struct {
-	files *vfs.MemFS
+	disk  *MemoryDisk
 	env   *Env
 	store *Pebble
 	fault error
@@ -21,11 +40,11 @@ type CrashDisk struct {
 const crashDiskCache = 1 << 20
 
 // NewCrashDisk returns an empty disk.
-func NewCrashDisk() *CrashDisk { return &CrashDisk{files: vfs.NewCrashableMem()} }
+func NewCrashDisk() *CrashDisk { return &CrashDisk{disk: NewMemoryDisk()} }
 
 // Open opens the store; Close or Crash ends it.
 func (d *CrashDisk) Open() (Store, error) {
-	d.env = NewEnv(d.files, crashDiskCache, func(err error) { d.fault = err })
+	d.env = d.disk.Env(crashDiskCache, func(err error) { d.fault = err })
 	var err error
 	if d.store, err = d.env.OpenPebble("store"); err != nil {
 		d.env.Close()
@@ -37,10 +56,9 @@ func (d *CrashDisk) Open() (Store, error) {
 // Crash cuts the power: of what was not flushed none, some or all is there at the next Open, as
 // chance has it.
 func (d *CrashDisk) Crash(chance *rand.Rand) error {
-	files := d.files.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: chance.IntN(3) * 50,
-		RNG: chance})
+	after := d.disk.Image(chance, chance.IntN(3)*50)
 	err := d.Close()
-	d.files = files
+	d.disk = after
 	return err
 }
 

@@ -94,6 +94,14 @@ func (e *Env) open(dir string, readOnly bool) (*Pebble, error) {
 	return s, nil
 }
 
+// Remove deletes the store in dir, which must be closed; without one it does nothing.
+func (e *Env) Remove(dir string) error {
+	if err := e.fs.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove state store %s: %w", dir, err)
+	}
+	return nil
+}
+
 // damageNote is a file left in a store that turned out to be damaged while it was in use: the next
 // open says so, before that damage is met again.
 const damageNote = "DAMAGED"

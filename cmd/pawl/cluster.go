@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pawl/integration/harness/servers"
 	"pawl/internal/embedded"
 	"pawl/internal/settings"
 	"pawl/schemas"
@@ -17,7 +18,9 @@ import (
 type cluster struct {
 	brokers  []string
 	registry schemas.ClientConfig
-	embedded *embedded.Cluster // nil when they were given
+	embedded *embedded.Cluster // nil when they were given, or run as processes
+	kafka    *servers.Cluster  // processes of our own, or nil
+	apicurio *servers.Registry // the same
 }
 
 // openCluster uses the servers that the settings name, or starts its own with their data in dir.
@@ -46,11 +49,20 @@ func (c *cluster) close() {
 	if c.embedded != nil {
 		c.embedded.Close()
 	}
+	if c.apicurio != nil {
+		c.apicurio.Close()
+	}
+	if c.kafka != nil {
+		c.kafka.Close()
+	}
 }
+
+// ours tells whether nobody else uses the cluster.
+func (c *cluster) ours() bool { return c.embedded != nil || c.kafka != nil }
 
 // overrides are the settings that lead another process of this binary to the cluster.
 func (c *cluster) overrides() map[string]string {
-	if c.embedded == nil {
+	if !c.ours() {
 		return map[string]string{}
 	}
 	return map[string]string{

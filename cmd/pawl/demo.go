@@ -88,13 +88,7 @@ func (o *demoOptions) check() error {
 	fault(o.crashEvery > 0 && o.crashEvery < 100*time.Millisecond,
 		"--crash-every=%v is too short for an instance to start; give 100ms or more", o.crashEvery)
 	fault(o.duration < 0, "--duration=%v is negative; give 0 to run until Ctrl-C", o.duration)
-	fault(len(o.pipelines) == 0, "--pipelines is empty; %s", knownPipelines())
-	for i, name := range o.pipelines {
-		_, err := pipelineNamed(name)
-		fault(err != nil, "--pipelines=%s is unknown; %s", name, knownPipelines())
-		fault(slices.Contains(o.pipelines[:i], name), "--pipelines names %s twice; once is enough",
-			name)
-	}
+	faults = append(faults, pipelineFaults(o.pipelines)...)
 	if err := checkReportPath(o.report); err != nil {
 		faults = append(faults, err.Error())
 	}
@@ -102,6 +96,24 @@ func (o *demoOptions) check() error {
 		return usage("%s", strings.Join(faults, "\n"))
 	}
 	return nil
+}
+
+// pipelineFaults finds all that is wrong with the value of --pipelines.
+func pipelineFaults(list []string) []string {
+	if len(list) == 0 {
+		return []string{"--pipelines is empty; " + knownPipelines()}
+	}
+	var faults []string
+	for i, name := range list {
+		if _, err := pipelineNamed(name); err != nil {
+			faults = append(faults, fmt.Sprintf("--pipelines=%s is unknown; %s", name,
+				knownPipelines()))
+		}
+		if slices.Contains(list[:i], name) {
+			faults = append(faults, fmt.Sprintf("--pipelines names %s twice; once is enough", name))
+		}
+	}
+	return faults
 }
 
 // runDemo sets the stage, plays, and gives the verdict.

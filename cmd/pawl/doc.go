@@ -5,10 +5,13 @@
 // Files: main.go (process: signals), root.go (command tree), usage.go (errors and exit codes),
 // load.go (settings of a command), pipelines.go (what pipelines there are). The service: run.go,
 // memory.go, plan.go (--dry-run), server.go and status.go (HTTP), listener.go (log), killat.go.
-// Small ones: version.go, config.go. Load: generate.go, feed.go, progress.go. On a cluster of their
-// own or a given one: cluster.go, topics.go, instance.go (a child process), fleet.go (several),
-// report.go. The demo, in the order of its acts: demo.go, stage.go, scene.go (what is seen),
-// recovery.go, view.go, alerts.go, verdict.go. The bench: bench.go, measure.go, latency.go.
+// Small ones: version.go, config.go, audit.go. Load: generate.go, feed.go, progress.go. On a
+// cluster of their own or a given one: cluster.go, topics.go, instance.go (a child process),
+// fleet.go (several), report.go. The demo, in the order of its acts: demo.go, stage.go, scene.go
+// (what is seen), recovery.go, view.go, alerts.go, verdict.go. The bench: bench.go, measure.go,
+// latency.go. Chaos: chaos.go (flags), chaosbed.go (clusters), chaosordeal.go (the campaign on a
+// stage), its acts chaosprocess.go, chaosdisk.go, chaosnet.go and chaosservers.go, and
+// chaosverdict.go; in the child, detour.go and diskfault.go.
 // Checkpoints: checkpoint.go (which ones), checkpointlist.go (list, show), checkpointwork.go
 // (verify, restore, prune), buckets.go and buckets_gs.go (object stores that are known).
 package main

@@ -16,11 +16,13 @@ type feed struct {
 	rate     int   // records per second, 0 for as fast as possible
 	count    int64 // 0 for until the context ends
 	seed     uint64
-	users    int     // 0 for the generator's default
-	skew     float64 // 0 for all users alike
-	disorder float64 // share that is out of order; 0 for the generator's default, negative for none
-	poison   bool    // broken and late records too
-	topic    string  // instead of the pipeline's first input, prefix included
+	users    int           // 0 for the generator's default
+	skew     float64       // 0 for all users alike
+	disorder float64       // share that is out of order; 0 for the default, negative for none
+	poison   bool          // broken and late records too
+	spoiled  float64       // their shares; 0 for the generator's defaults
+	ahead    time.Duration // of the clock, by event time and record timestamps
+	topic    string        // instead of the pipeline's first input, prefix included
 	options  []kgo.Opt
 	told     func(sent int64)
 }
@@ -45,9 +47,9 @@ func (f feed) pace() float64 {
 // start is the first record's event time: now, or so long ago that the last one's is now.
 func (f feed) start() time.Time {
 	if f.rate > 0 || f.count == 0 {
-		return time.Now()
+		return time.Now().Add(f.ahead)
 	}
-	return time.Now().Add(-time.Duration(float64(f.count) / f.pace() * float64(time.Second)))
+	return time.Now().Add(f.ahead - time.Duration(float64(f.count)/f.pace()*float64(time.Second)))
 }
 
 // feed sends until count is reached or ctx ends, and waits for what is under way.

@@ -40,6 +40,12 @@ type fleetSpec struct {
 	settings *settings.Settings
 	override map[string]string
 	event    func(text string)
+
+	// environ, when set, gives further environment of an instance's process.
+	environ func(name string) ([]string, error)
+	// ended, when set, is told of each end of a process that nobody asked for, and decides whether
+	// it is started again.
+	ended func(m *instance, proc *process.Process) error
 }
 
 // newFleet starts nothing yet.
@@ -64,7 +70,9 @@ func (f *fleet) start(ctx context.Context) error {
 	for _, member := range f.members {
 		f.wait.Go(func() { f.keep(ctx, member) })
 	}
-	f.wait.Go(func() { f.poll(ctx) })
+	for _, member := range f.members {
+		f.wait.Go(func() { f.poll(ctx, member) })
+	}
 	return nil
 }
 
@@ -93,8 +101,15 @@ func (s fleetSpec) member(n int) (*instance, error) {
 			args = append(args, "--set", key+"="+override[key])
 		}
 	}
-	return &instance{name: name, spec: process.Spec{Name: name, Path: s.exe, Args: args,
-		Log: filepath.Join(s.dir, name+".log")}}, nil
+	m := &instance{name: name, dir: override["state.dir"], spec: process.Spec{Name: name,
+		Path: s.exe, Args: args, Log: filepath.Join(s.dir, name+".log")}}
+	if s.environ != nil {
+		var err error
+		if m.spec.Env, err = s.environ(name); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
 }
 
 // keep starts the member again whenever it ends, at once when it was killed.
@@ -115,21 +130,18 @@ func (f *fleet) keep(ctx context.Context, m *instance) {
 		if last, _ := m.known(); last != nil {
 			failures = 0
 		}
-		if code := proc.ExitCode(); code >= 0 {
+		if code := proc.ExitCode(); code >= 0 || f.spec.ended != nil {
 			failures++
-			f.event(fmt.Sprintf("%s ended by itself with exit code %d, see %s", m.name, code,
-				proc.LogPath()))
-			if failures >= startsWithoutRunning || code == exitRefused {
-				f.failed <- fmt.Errorf("%s cannot run; it said:\n%s", m.name, proc.Tail(10))
+			if err := f.judge(m, proc, failures); err != nil {
+				f.failed <- err
 				return
 			}
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-				return
-			case <-f.stopping:
+			if code >= 0 && !f.pause(ctx, time.After(time.Second)) {
 				return
 			}
+		}
+		if !f.pause(ctx, m.released()) {
+			return
 		}
 		if err := m.start(); err != nil {
 			f.failed <- fmt.Errorf("start %s again: %w", m.name, err)
@@ -138,8 +150,33 @@ func (f *fleet) keep(ctx context.Context, m *instance) {
 	}
 }
 
-// poll keeps every member's status fresh.
-func (f *fleet) poll(ctx context.Context) {
+// judge tells of an end that nobody asked for; an error says that it was the last one.
+func (f *fleet) judge(m *instance, proc *process.Process, failures int) error {
+	if f.spec.ended != nil {
+		return f.spec.ended(m, proc)
+	}
+	code := proc.ExitCode()
+	f.event(fmt.Sprintf("%s ended by itself with exit code %d, see %s", m.name, code,
+		proc.LogPath()))
+	if failures >= startsWithoutRunning || code == exitRefused {
+		return fmt.Errorf("%s cannot run; it said:\n%s", m.name, proc.Tail(10))
+	}
+	return nil
+}
+
+// pause waits for until, and tells whether the fleet goes on.
+func (f *fleet) pause(ctx context.Context, until <-chan time.Time) bool {
+	select {
+	case <-until:
+		return true
+	case <-ctx.Done():
+	case <-f.stopping:
+	}
+	return false
+}
+
+// poll keeps a member's status fresh. Each member has its own: a frozen one holds up no other.
+func (f *fleet) poll(ctx context.Context, m *instance) {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -150,11 +187,7 @@ func (f *fleet) poll(ctx context.Context) {
 		case <-f.stopping:
 			return
 		}
-		var asked sync.WaitGroup
-		for _, m := range f.members {
-			asked.Go(func() { m.poll(ctx, f.client) })
-		}
-		asked.Wait()
+		m.poll(ctx, f.client)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ const listeningAt = "http: listening on "
 // death kills it too.
 type instance struct {
 	name string
+	dir  string // of its state
 	spec process.Spec
 
 	mu     sync.Mutex
@@ -29,6 +31,10 @@ type instance struct {
 	logged int64  // size of the log when the process was started
 	last   *statusReport
 	before metrics.Totals // of the processes before this one
+	once   []string       // environment of the next process alone
+	held   chan time.Time // not nil while no process may be started; closed when one may
+	asked  bool           // somebody is about to end the process, or has it end itself
+	starts int
 }
 
 // start starts the process; an earlier one must have ended.
@@ -39,15 +45,75 @@ func (i *instance) start() error {
 	if info, err := os.Stat(i.spec.Log); err == nil {
 		i.logged = info.Size()
 	}
-	proc, err := process.Start(i.spec)
+	spec := i.spec
+	spec.Env = slices.Concat(spec.Env, i.once)
+	proc, err := process.Start(spec)
 	if err != nil {
 		return err
 	}
+	i.once, i.asked = nil, len(i.once) > 0
+	i.starts++
 	if i.last != nil {
 		i.before = i.before.Plus(i.last.Totals)
 	}
 	i.proc, i.addr, i.last = proc, "", nil
 	return nil
+}
+
+// hold keeps the fleet from starting the instance again until release is called, once.
+func (i *instance) hold() (release func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	held := make(chan time.Time)
+	i.held = held
+	return func() { close(held) }
+}
+
+// released is closed when the instance may be started.
+func (i *instance) released() <-chan time.Time {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.held == nil {
+		i.held = make(chan time.Time)
+		close(i.held)
+	}
+	return i.held
+}
+
+// expectEnd says that the process is about to be ended, so that its end surprises nobody. The next
+// process has env in its environment.
+func (i *instance) expectEnd(env ...string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.asked, i.once = true, env
+}
+
+// said tells whether the process that was started last has said the text.
+func (i *instance) said(text string) bool {
+	i.mu.Lock()
+	from := i.logged
+	i.mu.Unlock()
+	return saidSince(i.spec.Log, from, text)
+}
+
+// saidSince tells whether a log has the text after an offset.
+func saidSince(log string, from int64, text string) bool {
+	all, err := os.ReadFile(log)
+	return err == nil && int64(len(all)) > from && strings.Contains(string(all[from:]), text)
+}
+
+// started is how often a process was started.
+func (i *instance) started() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.starts
+}
+
+// expected tells whether somebody asked for the end of the process.
+func (i *instance) expected() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.asked
 }
 
 // process is the one that was started last.

@@ -9,15 +9,10 @@ import (
 	"sync/atomic"
 
 	"pawl/internal/settings"
+	"pawl/processor"
 )
 
 const killVariable = "PAWL_KILL_AT"
-
-// killPoints are the named points of the transaction, in the order it passes them.
-func killPoints() []string {
-	return []string{"before-begin", "first-ack", "flushed", "offsets-pending", "end-sent",
-		"end-answered", "applying", "applied"}
-}
 
 // killAt is a demand to die when a point is passed for the nth time.
 type killAt struct {
@@ -43,8 +38,8 @@ func parseKillAt(environ []string) (*killAt, error) {
 			What: fmt.Sprintf(format, args...)}}
 	}
 	point, count, counted := strings.Cut(value, ":")
-	if !slices.Contains(killPoints(), point) {
-		return nil, fault("no such point; use %s", strings.Join(killPoints(), ", "))
+	if !slices.Contains(processor.Points(), point) {
+		return nil, fault("no such point; use %s", strings.Join(processor.Points(), ", "))
 	}
 	n := int64(1)
 	if counted {

@@ -170,6 +170,7 @@ func noOutcomes(*settings.Settings) string { return "" }
 // spoil leaves out what a generator breaks, unless broken records are wanted: negative means none.
 func (f feed) spoil(shares ...*float64) {
 	for _, share := range shares {
+		*share = f.spoiled
 		if !f.poison {
 			*share = -1
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -79,14 +80,31 @@ func (c *crasher) crash(ctx context.Context) {
 	c.wait.Go(func() { c.watch(ctx, victim.name, places, killed) })
 }
 
-// watch waits until each place's committed offset has moved beyond where the kill left it, or
-// stands at the end while a live instance runs its task.
+// watch notes when the victim's places go on.
 func (c *crasher) watch(ctx context.Context, name string, places []place, killed time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
+	err := goOn(ctx, c.fleet, c.adm, c.group, c.topics, places)
+	took := time.Since(killed)
+	if err != nil {
+		c.event(fmt.Sprintf("%s: recovery not seen within %v", name,
+			took.Round(time.Millisecond)))
+		return
+	}
+	c.mu.Lock()
+	c.recoveries = append(c.recoveries, took)
+	c.mu.Unlock()
+	c.event(fmt.Sprintf("%s recovered after %v", name, took.Round(time.Millisecond)))
+}
+
+// goOn waits until each place's committed offset has moved beyond where it is now, or stands at the
+// end while a live instance runs its task.
+func goOn(ctx context.Context, f *fleet, adm *kadm.Client, group string, topics []string,
+	places []place) error {
+	places = slices.Clone(places)
 	var at map[place]progress
 	for {
-		now, err := groupProgress(ctx, c.adm, c.group, c.topics)
+		now, err := soonProgress(ctx, adm, group, topics)
 		switch {
 		case err != nil:
 		case at == nil:
@@ -94,25 +112,26 @@ func (c *crasher) watch(ctx context.Context, name string, places []place, killed
 		default:
 			places = slices.DeleteFunc(places, func(p place) bool {
 				moved := now[p].committed > at[p].committed
-				return c.fleet.runs(p) && (moved || now[p].committed >= now[p].end)
+				return f.runs(p) && (moved || now[p].committed >= now[p].end)
 			})
 		}
 		if len(places) == 0 {
-			took := time.Since(killed)
-			c.mu.Lock()
-			c.recoveries = append(c.recoveries, took)
-			c.mu.Unlock()
-			c.event(fmt.Sprintf("%s recovered after %v", name, took.Round(time.Millisecond)))
-			return
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			c.event(fmt.Sprintf("%s: recovery not seen within %v", name,
-				time.Since(killed).Round(time.Millisecond)))
-			return
+			return errors.Join(fmt.Errorf("%s of group %s stands still", places[0], group), err)
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
+}
+
+// soonProgress is groupProgress that gives up soon, to be asked again: a broker may be down.
+func soonProgress(ctx context.Context, adm *kadm.Client, group string, topics []string) (
+	map[place]progress, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return groupProgress(ctx, adm, group, topics)
 }
 
 // result is the number of crashes and the sorted recovery times.

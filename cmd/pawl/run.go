@@ -28,7 +28,8 @@ HTTP on http.listen: /ping, /ready, /status, /metrics.
 
 PAWL_KILL_AT=POINT[:N] makes the process kill -9 itself the Nth time it passes a
 point of the transaction: before-begin, first-ack, flushed, offsets-pending,
-end-sent, end-answered, applying, applied.
+end-sent, end-answered, applying, applied; or of what is beside it: overlapping,
+spilling, spilled, claimed, restoring, restored, revoking.
 
 Exit 0 stopped cleanly; 2 settings or schemas refused, all faults listed; 1
 anything else.`,
@@ -51,7 +52,8 @@ anything else.`,
 func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun bool) error {
 	s, cfg, err := judge(a.sources(flags), []pipeline{p}, everything)
 	kill, killErr := parseKillAt(a.environ)
-	if err := joinFaults(err, killErr); err != nil {
+	around, detourErr := parseDetour(a.environ)
+	if err := joinFaults(err, killErr, detourErr); err != nil {
 		return err
 	}
 	a.notices(s)
@@ -63,6 +65,14 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 	if kill != nil {
 		fmt.Fprintln(a.stderr, kill.warning())
 		cfg.Point = kill.pass
+	}
+	if around != nil {
+		fmt.Fprintln(a.stderr, around.warning())
+		cfg.Dialer = around.dial
+	}
+	if disk := parseDiskFault(a.environ); disk != nil {
+		fmt.Fprintln(a.stderr, disk.warning())
+		cfg.Stores = disk.stores
 	}
 	svc := newService(p.name)
 	cfg.Listeners = append(cfg.Listeners, logListener(logger(a.stderr, s)), svc.metrics.Listener())

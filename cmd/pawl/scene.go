@@ -46,5 +46,8 @@ func (st *stage) snapshot(now time.Time) snapshot {
 			s.members = append(s.members, line)
 		}
 	}
+	if st.mishaps != nil {
+		s.crashes, s.recoveries = st.mishaps()
+	}
 	return s
 }

@@ -38,7 +38,7 @@ func startService(t *testing.T, servers *embedded.Cluster, env ...string) *proce
 	return p
 }
 
-func servers(t *testing.T) *embedded.Cluster {
+func startServers(t *testing.T) *embedded.Cluster {
 	t.Helper()
 	c, err := embedded.Start(t.Context(), embedded.Config{})
 	if err != nil {
@@ -61,7 +61,7 @@ func send(t *testing.T, p *process.Process, s syscall.Signal) {
 
 func TestSignalStopsTidily(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		p := startService(t, servers(t))
+		p := startService(t, startServers(t))
 		send(t, p, s)
 		if code, err := p.Wait(10 * time.Second); err != nil || code != 0 {
 			t.Errorf("after %v: exit %d, %v\n%s", s, code, err, p.Tail(20))
@@ -71,7 +71,7 @@ func TestSignalStopsTidily(t *testing.T) {
 
 // TestSecondSignal ends a stop that cannot finish, because the broker is gone.
 func TestSecondSignal(t *testing.T) {
-	c := servers(t)
+	c := startServers(t)
 	p := startService(t, c)
 	c.Close()
 	send(t, p, syscall.SIGTERM)
@@ -86,7 +86,7 @@ func TestSecondSignal(t *testing.T) {
 
 // TestKillAt dies at the point, by SIGKILL, and said so before.
 func TestKillAt(t *testing.T) {
-	c := servers(t)
+	c := startServers(t)
 	p := startService(t, c, "PAWL_KILL_AT=flushed:2")
 	code, _, said := pawl(nil, "generate", "fraud", "--count", "300", "--rate", "300",
 		"--kafka", c.Addr(), "--registry", c.RegistryURL())

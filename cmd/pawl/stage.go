@@ -36,6 +36,13 @@ type stage struct {
 	view    *view
 	acts    []*act
 	aids    []aid
+
+	// What a demo does without.
+	title    string                                // of names, instead of demo
+	override map[string]string                     // settings of all pipelines
+	shape    func(s *fleetSpec)                    // is shown each fleet before it is made
+	trouble  func(ctx, life context.Context) error // beside the load, until ctx ends
+	mishaps  func() (int, []time.Duration)         // how many there were, sorted recoveries
 }
 
 // act is one pipeline of a demo.
@@ -50,11 +57,14 @@ type act struct {
 	alerts   *alertTail
 	options  []kgo.Opt // of the producer of its load
 	sent     atomic.Int64
+
+	load func(ctx context.Context) error // instead of a demo's load
 }
 
 // add prepares topics and settings of a pipeline and starts its instances.
 func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) error {
 	override := st.cluster.overrides()
+	maps.Copy(override, st.override)
 	override["application.id"], override["topic.prefix"] = st.names(p)
 	if p.aid != nil {
 		a, err := p.aid(ctx)
@@ -93,9 +103,13 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 	if err != nil {
 		return fmt.Errorf("find this program to start it again: %w", err)
 	}
-	t.fleet = newFleet(fleetSpec{exe: exe, pipeline: p.name, dir: st.dir,
+	spec := fleetSpec{exe: exe, pipeline: p.name, dir: st.dir,
 		count: st.options.instances, http: st.options.http, settings: base, override: override,
-		event: st.view.event})
+		event: st.view.event}
+	if st.shape != nil {
+		st.shape(&spec)
+	}
+	t.fleet = newFleet(spec)
 	if err := t.fleet.start(ctx); err != nil {
 		return err
 	}
@@ -118,15 +132,16 @@ func (st *stage) names(p pipeline) (application, prefix string) {
 			}
 		}
 	}
-	if st.cluster.embedded != nil {
-		return "pawl-demo-" + p.name, own
+	title := cmp.Or(st.title, "demo")
+	if st.cluster.ours() {
+		return "pawl-" + title + "-" + p.name, own
 	}
 	path, err := filepath.Abs(st.dir)
 	if err != nil {
 		path = st.dir
 	}
 	sum := sha256.Sum256([]byte(path))
-	run := "pawl-demo-" + hex.EncodeToString(sum[:4])
+	run := "pawl-" + title + "-" + hex.EncodeToString(sum[:4])
 	return run + "-" + p.name, run + "-" + own
 }
 
@@ -161,6 +176,14 @@ func (t *act) running(ctx context.Context, topics []string, partitions int) erro
 // play generates load and crashes instances until ctx ends or the duration is over; then it drains,
 // stops and verifies under the context life.
 func (st *stage) play(ctx, life context.Context) error {
+	if err := st.perform(ctx, life, st.settle); err != nil {
+		return err
+	}
+	return st.judge(life)
+}
+
+// perform is play up to the verdict; settle drains and stops.
+func (st *stage) perform(ctx, life context.Context, settle func(context.Context) error) error {
 	loading, stopLoad := context.WithCancel(ctx)
 	defer stopLoad()
 	if st.options.duration > 0 {
@@ -169,15 +192,23 @@ func (st *stage) play(ctx, life context.Context) error {
 	}
 	watching, stopWatching := context.WithCancel(life)
 	defer stopWatching()
-	failed := make(chan error, 2*len(st.acts)+1)
+	failed := make(chan error, 2*len(st.acts)+2)
 	var load, watch sync.WaitGroup
 	for _, t := range st.acts {
 		st.start(t, loading, watching, &load, &watch, failed, stopLoad)
 	}
+	if st.trouble != nil {
+		load.Go(func() {
+			if err := st.trouble(loading, watching); err != nil {
+				failed <- err
+				stopLoad()
+			}
+		})
+	}
 	watch.Go(func() { st.watch(watching) })
 	load.Wait()
 	st.view.event("load stopped; the instances finish what is there")
-	err := st.settle(life)
+	err := settle(life)
 	stopWatching()
 	watch.Wait()
 	st.view.clear()
@@ -185,20 +216,19 @@ func (st *stage) play(ctx, life context.Context) error {
 	for e := range failed {
 		err = errors.Join(err, e)
 	}
-	if err != nil {
-		return err
-	}
-	return st.judge(life)
+	return err
 }
 
 // start sets one act's load, crashes and alerts going.
 func (st *stage) start(t *act, loading, watching context.Context, load, watch *sync.WaitGroup,
 	failed chan<- error, stopLoad func()) {
+	if t.load == nil {
+		t.load = func(ctx context.Context) error {
+			return st.cluster.feed(ctx, t.pipeline, t.settings, st.feed(t))
+		}
+	}
 	load.Go(func() {
-		err := st.cluster.feed(loading, t.pipeline, t.settings, feed{rate: st.options.rate,
-			seed: st.options.seed, poison: !st.options.clean,
-			users:   cmp.Or(st.options.users, t.pipeline.crowd),
-			options: t.options, told: func(sent int64) { t.sent.Store(sent) }})
+		err := t.load(loading)
 		if err != nil && loading.Err() == nil {
 			failed <- err
 			stopLoad()
@@ -223,6 +253,13 @@ func (st *stage) start(t *act, loading, watching context.Context, load, watch *s
 	watch.Go(func() { tail.run(watching) })
 }
 
+// feed is an act's load.
+func (st *stage) feed(t *act) feed {
+	return feed{rate: st.options.rate, seed: st.options.seed, poison: !st.options.clean,
+		users:   cmp.Or(st.options.users, t.pipeline.crowd),
+		options: t.options, told: func(sent int64) { t.sent.Store(sent) }}
+}
+
 // settle waits until all input is processed and stops the instances tidily.
 func (st *stage) settle(ctx context.Context) error {
 	var errs []error
@@ -242,7 +279,7 @@ func (st *stage) close() {
 		if t.fleet != nil {
 			t.fleet.kill()
 		}
-		if st.cluster.embedded == nil && st.options.dir == "" {
+		if !st.cluster.ours() && st.options.dir == "" {
 			limit, cancel := context.WithTimeout(context.Background(), stopLimit)
 			err := deleteTopics(limit, t.adm, t.group, t.settings.Text("topic.prefix"))
 			cancel()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,10 +15,11 @@ import (
 
 // createInputs makes the topics that a service expects to find. Those that exist are left alone.
 func createInputs(ctx context.Context, adm *kadm.Client, topics []string, partitions int) error {
-	forever := "-1" // records carry event time: age must not delete them
+	// Records carry event time: age must not delete them, nor youth have them refused.
+	forever, always := "-1", strconv.FormatInt(math.MaxInt64, 10)
 	for _, topic := range topics {
-		_, err := adm.CreateTopic(ctx, int32(partitions), -1,
-			map[string]*string{"retention.ms": &forever}, topic)
+		_, err := adm.CreateTopic(ctx, int32(partitions), -1, map[string]*string{
+			"retention.ms": &forever, "message.timestamp.after.max.ms": &always}, topic)
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 			return fmt.Errorf("create topic %s with %d partitions: %w", topic, partitions, err)
 		}
@@ -73,6 +76,9 @@ type place struct {
 	topic     string
 	partition int32
 }
+
+// String is the place as Kafka's tools write it.
+func (p place) String() string { return fmt.Sprintf("%s-%d", p.topic, p.partition) }
 
 // progress is how far a group has come on one partition.
 type progress struct {

@@ -25,6 +25,9 @@ const (
 type view struct {
 	out      io.Writer
 	terminal bool
+	title    string // the command
+	mishaps  string // what is done to the instances
+	skewed   bool   // clocks jump: a record's timestamp does not tell how old it is
 	started  time.Time
 
 	mu      sync.Mutex
@@ -58,7 +61,8 @@ type memberLine struct {
 }
 
 func newView(out io.Writer) *view {
-	return &view{out: out, terminal: isTerminal(out), started: time.Now()}
+	return &view{out: out, terminal: isTerminal(out), started: time.Now(), title: "demo",
+		mishaps: "crashes"}
 }
 
 // event tells what happened: a line at once, or the newest of the picture's events.
@@ -138,25 +142,34 @@ func (v *view) rates(s snapshot) (sent, processed, epochs float64, recent metric
 
 func (v *view) summary(s snapshot) string {
 	sent, processed, epochs, recent := v.rates(s)
-	return fmt.Sprintf("in %.0f/s  processed %.0f/s  lag %d  latency p50 %.0f p99 %.0f ms  "+
-		"epochs %.0f/s  aborted %d  crashes %d  recovered %d", sent, processed, s.lag,
-		recent.Quantile(0.5), recent.Quantile(0.99), epochs, s.totals.EpochsAborted, s.crashes,
-		len(s.recoveries))
+	return fmt.Sprintf("in %.0f/s  processed %.0f/s  lag %d%s  epochs %.0f/s  aborted %d  "+
+		"%s %d  recovered %d", sent, processed, s.lag, v.latency(recent), epochs,
+		s.totals.EpochsAborted, v.mishaps, s.crashes, len(s.recoveries))
+}
+
+// latency is what a line says of it.
+func (v *view) latency(recent metrics.Totals) string {
+	if v.skewed {
+		return ""
+	}
+	return fmt.Sprintf("  latency p50 %.0f p99 %.0f ms", recent.Quantile(0.5),
+		recent.Quantile(0.99))
 }
 
 func (v *view) picture(s snapshot) []string {
 	sent, processed, epochs, recent := v.rates(s)
 	lines := []string{
-		fmt.Sprintf("pawl demo  %s   Ctrl-C stops, drains and verifies",
+		fmt.Sprintf("pawl %s  %s   Ctrl-C stops, drains and verifies", v.title,
 			s.at.Sub(v.started).Round(time.Second)),
 		"",
 		fmt.Sprintf("  records   in %d (%.0f/s)   processed %d (%.0f/s)   lag %d", s.sent, sent,
 			s.totals.Records, processed, s.lag),
-		fmt.Sprintf("  latency   p50 < %.0f ms   p99 < %.0f ms   dead letters %d   late %d",
-			recent.Quantile(0.5), recent.Quantile(0.99), s.totals.DeadLettered, s.totals.Late),
+		fmt.Sprintf("  bad       dead letters %d   late %d%s", s.totals.DeadLettered, s.totals.Late,
+			v.latency(recent)),
 		fmt.Sprintf("  epochs    %d committed (%.0f/s)   %d aborted   %d unconfirmed",
 			s.totals.EpochsCommitted, epochs, s.totals.EpochsAborted, s.totals.Unconfirmed),
-		fmt.Sprintf("  crashes   %d   recovered %d   p50 %v   max %v", s.crashes, len(s.recoveries),
+		fmt.Sprintf("  %-9s %d   recovered %d   p50 %v   max %v", v.mishaps, s.crashes,
+			len(s.recoveries),
 			quantile(s.recoveries, 0.5).Round(time.Millisecond),
 			quantile(s.recoveries, 1).Round(time.Millisecond)),
 		"",

@@ -6,5 +6,7 @@
 // Kafka's default partitioner would choose. Pace follows the plan, not the last answer: when the
 // broker stalls, the records due meanwhile follow at once, with the timestamps they were due at.
 //
-// Files: loadgen.go (Run), rand.go (seeded numbers and skew), slab.go (memory for keys and values).
+// Files: loadgen.go (Run); what generators have in common: rand.go (seeded numbers and skew),
+// shape.go (defaults, delays, names), slab.go (memory for keys and values), poison.go (broken
+// records).
 package loadgen

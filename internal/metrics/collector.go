@@ -75,11 +75,34 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		if t.Watermark.Year() > 1 { // else there was no record yet
 			gauge(c.watermark, float64(t.Watermark.UnixMilli())/1000, t.Name)
 		}
+	}
+	for _, in := range behind(s.Tasks) {
+		partition := strconv.Itoa(int(in.Partition))
+		gauge(c.lag, float64(max(in.End-max(in.Offset, 0), 0)), in.Topic, partition)
+		gauge(c.lsoLag, float64(max(in.End-in.LSO, 0)), in.Topic, partition)
+		gauge(c.offset, float64(in.Offset), in.Topic, partition)
+	}
+}
+
+// place is an input partition.
+type place struct {
+	topic     string
+	partition int32
+}
+
+// behind lists the input partitions. Where several tasks read one, as they do of a global topic, it
+// stands where the last of them does.
+func behind(tasks []processor.TaskStatus) map[place]processor.InputStatus {
+	all := make(map[place]processor.InputStatus)
+	for _, t := range tasks {
 		for _, in := range t.Inputs {
-			partition := strconv.Itoa(int(in.Partition))
-			gauge(c.lag, float64(max(in.End-max(in.Offset, 0), 0)), in.Topic, partition)
-			gauge(c.lsoLag, float64(max(in.End-in.LSO, 0)), in.Topic, partition)
-			gauge(c.offset, float64(in.Offset), in.Topic, partition)
+			at := place{in.Topic, in.Partition}
+			if other, ok := all[at]; ok {
+				in.Offset = min(in.Offset, other.Offset)
+				in.End, in.LSO = max(in.End, other.End), max(in.LSO, other.LSO)
+			}
+			all[at] = in
 		}
 	}
+	return all
 }

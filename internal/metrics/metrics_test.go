@@ -138,6 +138,22 @@ func TestSnapshotBecomesGauges(t *testing.T) {
 	}
 }
 
+// TestSharedPartitionIsOneGauge has two tasks read one partition of a global topic.
+func TestSharedPartitionIsOneGauge(t *testing.T) {
+	task := func(name string, offset, end int64) processor.TaskStatus {
+		return processor.TaskStatus{Name: name, State: "RUNNING", Inputs: []processor.InputStatus{
+			{Topic: "rates", Partition: 2, Offset: offset, End: end, LSO: end}}}
+	}
+	m := New("fraud", func() processor.Status {
+		return processor.Status{Tasks: []processor.TaskStatus{task("fraud-0", 9, 12),
+			task("fraud-1", 5, 11)}}
+	})
+	wantLines(t, scrape(t, m),
+		`pawl_consumer_lag{partition="2",pipeline="fraud",topic="rates"} 7`,
+		`pawl_lso_lag{partition="2",pipeline="fraud",topic="rates"} 0`,
+		`pawl_committed_offset{partition="2",pipeline="fraud",topic="rates"} 5`)
+}
+
 func TestTotals(t *testing.T) {
 	m := New("fraud", idle)
 	l := m.Listener()

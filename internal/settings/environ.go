@@ -16,8 +16,8 @@ func envName(name string) string {
 
 // notSettings are variables of the prefix that other parts of the project read.
 func notSettings() []string {
-	return []string{"PAWL_KILL_AT", "PAWL_KAFKA", "PAWL_REGISTRY", "PAWL_SERVERS_DIR",
-		"PAWL_REQUIRE_SERVERS", "PAWL_CONFIG"}
+	return []string{"PAWL_KILL_AT", "PAWL_DETOUR", "PAWL_DISK_FAULT", "PAWL_MUTANT",
+		"PAWL_KAFKA", "PAWL_REGISTRY", "PAWL_SERVERS_DIR", "PAWL_REQUIRE_SERVERS", "PAWL_CONFIG"}
 }
 
 // serviceLink matches what Kubernetes puts into every container for a Service whose name starts
@@ -64,7 +64,7 @@ func readEnviron(environ map[string]string, table []Setting) ([]entry, Faults) {
 		default:
 			faults = append(faults, &Fault{Key: name, Value: mask(Setting{Name: name}, value),
 				Source: "environment", What: fmt.Sprintf(
-					"no such setting; the nearest is %s", nearest(name, known))})
+					"no such setting; the nearest is %s", Nearest(name, known))})
 		}
 	}
 	return entries, faults

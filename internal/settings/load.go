@@ -129,7 +129,7 @@ func (s *Settings) resolve(e entry) (Setting, string, error) {
 			known[i] = set.Name
 		}
 		return Setting{}, "", fmt.Errorf("no such setting; the nearest is %s",
-			nearest(e.key, known))
+			Nearest(e.key, known))
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(e.value), 10, 64)
 	if err != nil {

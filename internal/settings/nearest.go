@@ -1,7 +1,7 @@
 package settings
 
-// nearest is the candidate with the least edit distance to word, the first of equals.
-func nearest(word string, candidates []string) string {
+// Nearest is the candidate with the least edit distance to word, the first of equals.
+func Nearest(word string, candidates []string) string {
 	best, least := "", -1
 	for _, c := range candidates {
 		if d := distance(word, c); least < 0 || d < least {

@@ -81,7 +81,7 @@ func TestNearest(t *testing.T) {
 			t.Errorf("distance(%q, %q) = %d; want %d", c.a, c.b, got, c.want)
 		}
 	}
-	if got := nearest("bc", []string{"xyz", "ab", "abc"}); got != "abc" {
+	if got := Nearest("bc", []string{"xyz", "ab", "abc"}); got != "abc" {
 		t.Errorf("nearest is %q", got)
 	}
 }

@@ -1,6 +1,7 @@
 package tidy
 
 import (
+	"go/ast"
 	"os"
 	"path"
 	"path/filepath"
@@ -56,6 +57,34 @@ func TestNamedFilesExist(t *testing.T) {
 			for _, m := range named.FindAllStringSubmatch(line, -1) {
 				if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(m[1]))); err != nil {
 					broken(t, "named", f, i+1, "there is no %s", m[1])
+				}
+			}
+		}
+	}
+}
+
+// TestNamedTestsExist: a test that a document names in backquotes is there.
+func TestNamedTestsExist(t *testing.T) {
+	defined := make(map[string]bool)
+	for _, f := range all(t) {
+		if !f.isGo() || !f.isTest() {
+			continue
+		}
+		for _, d := range f.syntax.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok {
+				defined[fn.Name.Name] = true
+			}
+		}
+	}
+	named := regexp.MustCompile("`(Test[A-Z]\\w+)`")
+	for _, f := range all(t) {
+		if !strings.HasPrefix(f.path, "docs/") {
+			continue
+		}
+		for i, line := range f.lines {
+			for _, m := range named.FindAllStringSubmatch(line, -1) {
+				if !defined[m[1]] {
+					broken(t, "named", f, i+1, "there is no test %s", m[1])
 				}
 			}
 		}

@@ -33,6 +33,7 @@ type check struct {
 	progress func(done, total int64)
 	done     int64
 	total    int64
+	tasks    int // partitions of the inputs that are not global
 
 	inputs    [][]Bounds // by input and partition: from the log's start to the committed offset
 	outputs   [][]Bounds // by output and partition, the dead-letter topic last
@@ -54,7 +55,7 @@ func Check(ctx context.Context, o Options) (*Report, error) {
 	for _, out := range c.spec.Outputs {
 		m.compare = append(m.compare, out.bind(c.resolver))
 	}
-	for p := range c.inputs[0] {
+	for p := range c.tasks {
 		if err := c.task(ctx, m, int32(p)); err != nil {
 			return nil, fmt.Errorf("check task %s-%d: %w", c.spec.Pipeline, p, err)
 		}
@@ -78,9 +79,12 @@ func (c *check) bounds(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(c.inputs) > 0 && len(bounds) != len(c.inputs[0]) {
-			return fmt.Errorf("input %s has %d partitions, %s has %d", in.Name, len(bounds),
-				c.spec.Inputs[0].Name, len(c.inputs[0]))
+		if !in.Global && c.tasks > 0 && len(bounds) != c.tasks {
+			return fmt.Errorf("input %s has %d partitions, an input before it has %d", in.Name,
+				len(bounds), c.tasks)
+		}
+		if !in.Global {
+			c.tasks = len(bounds)
 		}
 		c.inputs = append(c.inputs, bounds)
 	}
@@ -103,11 +107,14 @@ func (c *check) bounds(ctx context.Context) error {
 	return err
 }
 
-// inputBounds ends an input where the group has committed it.
+// inputBounds ends an input where the group has committed it. Of a global one see parts.
 func (c *check) inputBounds(ctx context.Context, in Topic) ([]Bounds, error) {
 	bounds, err := c.source.Bounds(ctx, in.Name)
 	if err != nil {
 		return nil, err
+	}
+	if in.Global {
+		return bounds, nil
 	}
 	committed, err := c.source.Committed(ctx, in.Name)
 	if err != nil {
@@ -134,17 +141,22 @@ func (c *check) task(ctx context.Context, m *matcher, partition int32) error {
 		return err
 	}
 	defer c.closeLanes(m)
-	ticks, err := c.readTicks(ctx, partition)
+	f, err := c.fold(ctx, partition)
 	if err != nil {
 		return err
 	}
-	order, err := c.openMerge(ctx, partition, ticks)
+	parts := c.parts(partition, f.position)
+	ticks, err := c.readTicks(ctx, partition, parts)
+	if err != nil {
+		return err
+	}
+	order, err := c.openMerge(ctx, parts, ticks)
 	if err != nil {
 		return err
 	}
 	defer order.close()
 	model := c.spec.NewModel(c.resolver)
-	ledger := make([]counts, len(c.spec.Inputs))
+	ledger := make([]counts, len(parts))
 	late := make(map[string]*bag)
 	for _, window := range c.spec.Windows {
 		late[window] = newBag()
@@ -161,7 +173,7 @@ func (c *check) task(ctx context.Context, m *matcher, partition int32) error {
 		if rec == nil {
 			break
 		}
-		if err := c.feed(ctx, m, model, i, rec, &ledger[i], late); err != nil {
+		if err := c.feed(ctx, m, model, parts[i], rec, &ledger[i], late); err != nil {
 			return fmt.Errorf("%s offset %d: %w", rec.Topic, rec.Offset, err)
 		}
 	}
@@ -173,16 +185,12 @@ func (c *check) task(ctx context.Context, m *matcher, partition int32) error {
 			return err
 		}
 	}
-	f, err := c.fold(ctx, partition)
-	if err != nil {
-		return err
-	}
-	c.compareLedger(partition, f, ledger)
+	c.compareLedger(partition, f, parts, ledger)
 	return c.compareState(ctx, partition, f, model)
 }
 
 // feed gives one record to the model and looks for what it should have led to.
-func (c *check) feed(ctx context.Context, m *matcher, model Model, input int, rec *kgo.Record,
+func (c *check) feed(ctx context.Context, m *matcher, model Model, at part, rec *kgo.Record,
 	ledger *counts, late map[string]*bag,
 ) error {
 	stamp := rec.Timestamp.UnixMilli()
@@ -193,8 +201,12 @@ func (c *check) feed(ctx context.Context, m *matcher, model Model, input int, re
 	}
 	c.step(1)
 	c.report.RecordsIn++
+	if out.Fate == Dead && c.spec.Inputs[at.input].Global &&
+		int(rec.Partition)%c.tasks != int(at.task) {
+		out.Fate = Filtered // one task reports it for all
+	}
 	ledger[out.Fate]++
-	from := id{input: input, partition: rec.Partition, offset: rec.Offset}
+	from := id{input: at.input, partition: rec.Partition, offset: rec.Offset}
 	windows := out.LateFor
 	if out.Fate == Late {
 		windows = append(windows, out.Window)
@@ -210,7 +222,7 @@ func (c *check) feed(ctx context.Context, m *matcher, model Model, input int, re
 	if out.Fate == Dead {
 		c.report.DeadLettered++
 		from.output = len(c.spec.Outputs)
-		return m.expect(ctx, from, want{partition: rec.Partition, key: rec.Key, timestamp: stamp,
+		return m.expect(ctx, from, want{partition: at.task, key: rec.Key, timestamp: stamp,
 			dead: &dead{value: rec.Value, headers: rec.Headers, exception: out.Exception}})
 	}
 	return c.expectAll(ctx, m, from, out.Outputs)
@@ -238,7 +250,7 @@ func (c *check) beyond(ctx context.Context, m *matcher) error {
 	for _, b := range c.outputs {
 		most = max(most, len(b))
 	}
-	for p := len(c.inputs[0]); p < most; p++ {
+	for p := c.tasks; p < most; p++ {
 		if err := c.openLanes(ctx, m, int32(p)); err != nil {
 			return err
 		}
@@ -249,7 +261,7 @@ func (c *check) beyond(ctx context.Context, m *matcher) error {
 		}
 	}
 	for _, window := range c.spec.Windows {
-		for p := len(c.inputs[0]); p < len(c.late[window]); p++ {
+		for p := c.tasks; p < len(c.late[window]); p++ {
 			if err := c.compareLate(ctx, window, int32(p), newBag()); err != nil {
 				return err
 			}

@@ -22,8 +22,8 @@
 // was compacted cannot be told from one that never held more, so a check after the compaction of
 // updates that decisions were based on would find differences that are none.
 //
-// Files, in the order of use: model.go (Spec, Model), prefix.go (a Spec under topic.prefix),
-// source.go (where logs come from), kafka.go (a cluster as a source), order.go (the merge),
-// match.go (outputs and dead letters), late.go, state.go (changelog, ledger), check.go (Check),
-// report.go.
+// Files, in the order of use: model.go (Spec, Model), wire.go (values that a model knows as bytes),
+// prefix.go (a Spec under topic.prefix), source.go (where logs come from), kafka.go (a cluster as
+// a source), order.go (the merge), match.go (outputs and dead letters), late.go, state.go
+// (changelog, ledger), check.go (Check), report.go.
 package verify

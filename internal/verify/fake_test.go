@@ -243,7 +243,7 @@ func (w *world) process(t *testing.T, rec *kgo.Record) {
 			Value: rec.Value, Timestamp: rec.Timestamp, Headers: rec.Headers})
 	case verify.Dead:
 		pos.Dead++
-		w.deadLetter(rec, out.Exception)
+		w.deadLetter(rec, rec.Partition, out.Exception)
 	default:
 		pos.Processed++
 		for n, o := range out.Outputs {
@@ -267,14 +267,14 @@ func (w *world) output(t *testing.T, rec *kgo.Record, input, ordinal int, o veri
 		Headers: []kgo.RecordHeader{{Key: "pawl.src", Value: src}}})
 }
 
-func (w *world) deadLetter(rec *kgo.Record, exception string) {
+func (w *world) deadLetter(rec *kgo.Record, to int32, exception string) {
 	h := append([]kgo.RecordHeader(nil), rec.Headers...)
 	for _, kv := range [][2]string{{"exception", exception}, {"message", "any"},
 		{"topic", rec.Topic}, {"partition", fmt.Sprint(rec.Partition)},
 		{"offset", fmt.Sprint(rec.Offset)}} {
 		h = append(h, kgo.RecordHeader{Key: "__streams.errors." + kv[0], Value: []byte(kv[1])})
 	}
-	w.append(&kgo.Record{Topic: app + "-dlq", Partition: rec.Partition, Key: rec.Key,
+	w.append(&kgo.Record{Topic: app + "-dlq", Partition: to, Key: rec.Key,
 		Value: rec.Value, Timestamp: rec.Timestamp, Headers: h})
 }
 

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Kafka is a cluster as a Source.
@@ -17,6 +19,7 @@ type Kafka struct {
 	opts  []kgo.Opt
 	group string
 	admin *kadm.Client
+	quiet time.Duration // after how long without a record a log is asked whether it has ended
 }
 
 // NewKafka returns the cluster that opts lead to, with the committed offsets of group.
@@ -25,7 +28,7 @@ func NewKafka(group string, opts ...kgo.Opt) (*Kafka, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make client: %w", err)
 	}
-	return &Kafka{opts: opts, group: group, admin: kadm.NewClient(cl)}, nil
+	return &Kafka{opts: opts, group: group, admin: kadm.NewClient(cl), quiet: 5 * time.Second}, nil
 }
 
 // Close closes the connections. Logs have to be closed before.
@@ -98,7 +101,8 @@ func (k *Kafka) Open(_ context.Context, topic string, partition int32, b Bounds)
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // or the end of a log that ends in one would not be seen
 		kgo.FetchMaxWait(200*time.Millisecond),
-		kgo.FetchMaxBytes(8<<20), kgo.FetchMaxPartitionBytes(4<<20))
+		kgo.FetchMaxBytes(8<<20), kgo.FetchMaxPartitionBytes(4<<20),
+		kgo.WithHooks(&log.answers))
 	cl, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("make client: %w", err)
@@ -107,8 +111,19 @@ func (k *Kafka) Open(_ context.Context, topic string, partition int32, b Bounds)
 	return log, nil
 }
 
-// quiet is after how long without a record a log is asked whether it has ended.
-const quiet = 5 * time.Second
+// emptyAnswers is how many answers without a record say that there is none. A few may be refusals,
+// when the partition's leader has just moved.
+const emptyAnswers = 10
+
+// answers counts a client's answers to fetches.
+type answers struct{ atomic.Int64 }
+
+// OnBrokerE2E implements kgo.HookBrokerE2E.
+func (a *answers) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e kgo.BrokerE2E) {
+	if key == int16(kmsg.Fetch) && e.Err() == nil {
+		a.Add(1)
+	}
+}
 
 // kafkaLog is one partition being read.
 type kafkaLog struct {
@@ -119,6 +134,8 @@ type kafkaLog struct {
 	bounds    Bounds
 	next      int64 // offset after the last record seen, control records included
 	records   []*kgo.Record
+	answers   answers
+	answered  int64 // answers when there was a record last
 }
 
 // Close implements Log.
@@ -153,7 +170,7 @@ func (l *kafkaLog) Next(ctx context.Context) (*kgo.Record, error) {
 }
 
 func (l *kafkaLog) poll(ctx context.Context) error {
-	wait, cancel := context.WithTimeout(ctx, quiet)
+	wait, cancel := context.WithTimeout(ctx, l.kafka.quiet)
 	defer cancel()
 	fetches := l.client.PollFetches(wait)
 	if err := ctx.Err(); err != nil {
@@ -163,8 +180,13 @@ func (l *kafkaLog) poll(ctx context.Context) error {
 		return err
 	}
 	l.records = fetches.Records()
+	n := l.answers.Load()
 	if len(l.records) > 0 {
+		l.answered = n
 		return nil
+	}
+	if n-l.answered < emptyAnswers {
+		return nil // a cluster or a machine that is busy, or out of reach, says nothing of it
 	}
 	return l.ended(ctx)
 }

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"pawl/internal/verify"
 )
@@ -101,6 +103,41 @@ func TestKafkaReadsWhatIsCommitted(t *testing.T) {
 	}
 	if _, err := k.Bounds(ctx, "nowhere"); err == nil {
 		t.Error("no error for a topic that does not exist")
+	}
+}
+
+// TestKafkaSilenceIsNoEnd keeps every fetch from an answer for much longer than a log may be quiet:
+// that says nothing of the log.
+func TestKafkaSilenceIsNoEnd(t *testing.T) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	opts := []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}
+	transactions(t, opts)
+	k, err := verify.NewKafka("nobody", opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	k.SetQuiet(20 * time.Millisecond)
+	silent := time.Now().Add(time.Second)
+	c.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if time.Now().Before(silent) {
+			return nil, errors.New("cut off"), true
+		}
+		return nil, nil, false
+	})
+	log, err := k.Open(context.Background(), "log", 0, verify.Bounds{From: 0, To: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	rec, err := log.Next(context.Background())
+	if err != nil || string(rec.Value) != "0.0" {
+		t.Fatalf("record %v, error %v; want the first", rec, err)
 	}
 }
 

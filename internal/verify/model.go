@@ -75,7 +75,12 @@ type Model interface {
 type Topic struct {
 	Name  string
 	Table bool // it is read to its end before the first record of the others
+	// Global is a table that every task reads whole, whatever its number of partitions. How far is
+	// in the task's position record, for the group has no offsets there.
+	Global bool
 }
+
+func (t Topic) table() bool { return t.Table || t.Global }
 
 // Spec is what Check has to know of a pipeline.
 type Spec struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -13,18 +14,49 @@ import (
 
 // decided is what a task's ticks say about the order in which it took its inputs.
 type decided struct {
-	boot map[string]int64 // table → offset to which it was read before all else
+	boot map[int]int64    // input → offset to which it was read before all else
 	late map[place][]mark // records taken out of order, with what stood before them
 	idle []idle           // in the order in which they happened
 }
 
-// place is a record of one of the task's inputs.
+// part is one partition that a task reads: its own of an input, or any of a global one.
+type part struct {
+	task      int32
+	input     int // of the spec
+	partition int32
+	bounds    Bounds // to the task's committed offset
+}
+
+// parts are what a task reads, in the order of its position record.
+func (c *check) parts(task int32, pos *record.Position) []part {
+	var all []part
+	for i, in := range c.spec.Inputs {
+		for p, b := range c.inputs[i] {
+			switch {
+			case in.Global:
+				at := b.From
+				for k := 0; pos != nil && k < len(pos.Inputs); k++ {
+					if pos.Inputs[k].Topic == in.Name && pos.Inputs[k].Partition == int32(p) {
+						at = pos.Inputs[k].Offset
+					}
+				}
+				c.report.Unprocessed += b.To - at
+				all = append(all, part{task, i, int32(p), Bounds{min(b.From, at), at}})
+			case int32(p) == task:
+				all = append(all, part{task, i, task, b})
+			}
+		}
+	}
+	return all
+}
+
+// place is a record of one of the task's parts.
 type place struct {
 	input  int
 	offset int64
 }
 
-// mark is the next offset of one input.
+// mark is the next offset of one part.
 type mark struct {
 	input  int
 	offset int64
@@ -38,8 +70,8 @@ type idle struct {
 }
 
 // readTicks reads the decisions of one task.
-func (c *check) readTicks(ctx context.Context, partition int32) (*decided, error) {
-	d := &decided{boot: make(map[string]int64), late: make(map[place][]mark)}
+func (c *check) readTicks(ctx context.Context, partition int32, parts []part) (*decided, error) {
+	d := &decided{boot: make(map[int]int64), late: make(map[place][]mark)}
 	bounds := c.ticks
 	if int(partition) >= len(bounds) {
 		return d, nil
@@ -53,15 +85,22 @@ func (c *check) readTicks(ctx context.Context, partition int32) (*decided, error
 		if err := decode(ctx, dec, c.resolver, rec.Value, &tick); err != nil {
 			return fmt.Errorf("tick at %s-%d offset %d: %w", topic, partition, rec.Offset, err)
 		}
-		return c.tick(d, &tick, number)
+		return c.tick(d, &tick, number, parts)
 	})
 	return d, err
 }
 
-func (c *check) tick(d *decided, tick *record.Tick, number int64) error {
+func (c *check) tick(d *decided, tick *record.Tick, number int64, parts []part) error {
+	// A topic stands for the task's own partition, but for a global one.
+	find := func(topic string, partition int32) int {
+		return slices.IndexFunc(parts, func(p part) bool {
+			in := c.spec.Inputs[p.input]
+			return in.Name == topic && (!in.Global || p.partition == partition)
+		})
+	}
 	var after []mark
 	for _, m := range tick.After {
-		i := c.input(m.Topic)
+		i := find(m.Topic, m.Partition)
 		if i < 0 {
 			return fmt.Errorf("tick of kind %s names topic %s, which is no input", tick.Kind,
 				m.Topic)
@@ -70,11 +109,11 @@ func (c *check) tick(d *decided, tick *record.Tick, number int64) error {
 	}
 	switch tick.Kind {
 	case record.TickBootstrap:
-		d.boot[tick.Topic] = tick.Offset
+		d.boot[find(tick.Topic, tick.Partition)] = tick.Offset
 	case record.TickIdle:
 		d.idle = append(d.idle, idle{number, after, tick.Watermark})
 	case record.TickDeviation:
-		i := c.input(tick.Topic)
+		i := find(tick.Topic, tick.Partition)
 		if i < 0 {
 			return fmt.Errorf("deviation of topic %s, which is no input", tick.Topic)
 		}
@@ -100,16 +139,17 @@ type mergeInput struct {
 	end   int64       // where the log ends
 }
 
-func (c *check) openMerge(ctx context.Context, partition int32, d *decided) (*merge, error) {
+func (c *check) openMerge(ctx context.Context, parts []part, d *decided) (*merge, error) {
 	m := &merge{ticks: d}
-	for i, in := range c.spec.Inputs {
-		log, err := c.source.Open(ctx, in.Name, partition, c.inputs[i][partition])
+	for i, p := range parts {
+		in := c.spec.Inputs[p.input]
+		log, err := c.source.Open(ctx, in.Name, p.partition, p.bounds)
 		if err != nil {
 			m.close()
-			return nil, fmt.Errorf("open %s-%d: %w", in.Name, partition, err)
+			return nil, fmt.Errorf("open %s-%d: %w", in.Name, p.partition, err)
 		}
-		m.inputs = append(m.inputs, mergeInput{topic: in, log: log, boot: d.boot[in.Name],
-			end: c.inputs[i][partition].To})
+		m.inputs = append(m.inputs, mergeInput{topic: in, log: log, boot: d.boot[i],
+			end: p.bounds.To})
 		if err := m.advance(ctx, i); err != nil {
 			m.close()
 			return nil, err
@@ -201,7 +241,7 @@ func (m *merge) before(a, b int) bool {
 	if ta != tb {
 		return ta < tb
 	}
-	return m.inputs[a].topic.Table && !m.inputs[b].topic.Table
+	return m.inputs[a].topic.table() && !m.inputs[b].topic.table()
 }
 
 // reached reports whether exactly the records below the marks are taken.

@@ -104,7 +104,7 @@ func (c *check) compareState(ctx context.Context, partition int32, f *folded, m 
 type counts [fates]int64
 
 // compareLedger compares a task's last position record with the committed offsets and the model.
-func (c *check) compareLedger(partition int32, f *folded, model []counts) {
+func (c *check) compareLedger(partition int32, f *folded, parts []part, model []counts) {
 	where := &kgo.Record{Topic: c.app + "-" + c.spec.Pipeline + "-changelog", Partition: partition,
 		Offset: c.changelogEnd(partition)}
 	if f.position == nil {
@@ -122,7 +122,7 @@ func (c *check) compareLedger(partition int32, f *folded, model []counts) {
 		return
 	}
 	for i, in := range f.position.Inputs {
-		b := c.inputs[i][partition]
+		b := parts[i].bounds
 		got := counts{in.Processed, in.Late, in.Dead, in.Deduplicated, in.Filtered, in.Shed}
 		sum := b.From + in.Gaps
 		seen := int64(0)

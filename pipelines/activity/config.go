@@ -1,6 +1,7 @@
 package activity
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -33,18 +34,11 @@ const (
 // EnsureDefaults replaces zero values by their defaults. Doing it twice is doing it once: what is
 // negative stays so.
 func (c *Config) EnsureDefaults() {
-	duration := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	duration(&c.Grace, 10*time.Second)
-	duration(&c.DedupeHorizon, 10*time.Minute)
-	duration(&c.MaxOutOfOrderness, 2*time.Second)
-	duration(&c.MaxFutureSkew, time.Hour)
-	if c.BatchSize == 0 {
-		c.BatchSize = 100
-	}
+	c.Grace = cmp.Or(c.Grace, 10*time.Second)
+	c.DedupeHorizon = cmp.Or(c.DedupeHorizon, 10*time.Minute)
+	c.MaxOutOfOrderness = cmp.Or(c.MaxOutOfOrderness, 2*time.Second)
+	c.MaxFutureSkew = cmp.Or(c.MaxFutureSkew, time.Hour)
+	c.BatchSize = cmp.Or(c.BatchSize, 100)
 }
 
 // Validate reports all faults of c together, each as "key=value: what is wrong; mend".

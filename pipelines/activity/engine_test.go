@@ -2,48 +2,30 @@ package activity_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"pawl/internal/loadgen"
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/activity"
-	"pawl/processor"
 	"pawl/schemas"
 )
 
-// rig is a broker and a registry in the process, with the pipeline's input topic.
+// rig runs the pipeline in the process.
 type rig struct {
-	opts     []kgo.Opt
-	addrs    []string
-	registry *schemas.Memory
-	kafka    *verify.Kafka
-	cfg      activity.Config
-	idle     time.Duration // idle.timeout; 0 for the default
+	*pipelinetest.Rig
+	cfg activity.Config
 }
 
 func newRig(t *testing.T, cfg activity.Config, partitions int32) *rig {
 	t.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1),
-		kfake.SeedTopics(partitions, activity.UserEvents),
-		kfake.BrokerConfigs(map[string]string{"log.retention.ms": "-1"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	r := &rig{opts: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, addrs: c.ListenAddrs(),
-		registry: schemas.NewMemory(), cfg: cfg}
-	if r.kafka, err = verify.NewKafka("rig", r.opts...); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.kafka.Close)
+	r := &rig{pipelinetest.NewRig(t, partitions, activity.UserEvents), cfg}
+	r.Engine.MaxOutOfOrderness = cfg.MaxOutOfOrderness
+	r.Engine.MaxFutureSkew = cfg.MaxFutureSkew
+	r.Engine.CommitInterval = 20 * time.Millisecond
 	return r
 }
 
@@ -51,31 +33,18 @@ func newRig(t *testing.T, cfg activity.Config, partitions int32) *rig {
 func (r *rig) produce(t *testing.T, load activity.LoadConfig, count int64) {
 	t.Helper()
 	load.Pipeline = r.cfg
-	_, err := loadgen.Run(t.Context(), loadgen.Config{
-		Generator: activity.NewGenerator(load), Options: r.opts, Registry: r.registry,
-		Count: count})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.Load(t, activity.NewGenerator(load), count)
 }
 
 // send produces records written as in testdata/oracle.txt to the only partition.
 func (r *rig) send(t *testing.T, lines ...string) {
 	t.Helper()
-	events := encoder(t, r.registry, schemas.NewResolver(r.registry))
-	cl, err := kgo.NewClient(append(r.opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
+	events := encoder(t, r.Registry, schemas.NewResolver(r.Registry))
+	var records []verify.Input
 	for _, line := range lines {
-		in := input(t, events, line)
-		err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: in.Topic, Key: in.Key,
-			Value: in.Value, Timestamp: time.UnixMilli(in.Timestamp)}).FirstErr()
-		if err != nil {
-			t.Fatal(err)
-		}
+		records = append(records, input(t, events, line))
 	}
+	r.Send(t, records...)
 }
 
 // judged is a model that counts what it says.
@@ -90,89 +59,20 @@ func (j judged) Feed(ctx context.Context, in verify.Input) (verify.Outcome, erro
 	return out, err
 }
 
-// start runs one instance.
-func (r *rig) start(t *testing.T, dir string) *processor.Instance {
-	t.Helper()
-	in, err := processor.Start(t.Context(), processor.Config{ApplicationID: "rig",
-		Brokers: r.addrs, Registry: r.registry, StateDir: dir,
-		MaxOutOfOrderness: r.cfg.MaxOutOfOrderness, MaxFutureSkew: r.cfg.MaxFutureSkew,
-		CommitInterval: 20 * time.Millisecond, IdleTimeout: r.idle}, activity.New(r.cfg))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return in
-}
-
-// stop ends the instance, and tells the oracle's word on what it left, with what became of the
-// input.
-func (r *rig) stop(t *testing.T, in *processor.Instance) (*verify.Report, map[verify.Fate]int64) {
-	t.Helper()
-	in.Stop()
-	if err := in.Wait(); err != nil {
-		t.Fatal(err)
-	}
+// spec counts what becomes of the input.
+func (r *rig) spec() (verify.Spec, map[verify.Fate]int64) {
 	fates := make(map[verify.Fate]int64)
 	spec := activity.Spec(r.cfg)
 	model := spec.NewModel
 	spec.NewModel = func(res *schemas.Resolver) verify.Model { return judged{model(res), fates} }
-	report, err := verify.Check(t.Context(), verify.Options{Spec: spec, ApplicationID: "rig",
-		Source: r.kafka, Registry: r.registry})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return report, fates
+	return spec, fates
 }
 
 // drain runs one instance until all input is committed.
 func (r *rig) drain(t *testing.T, dir string) (*verify.Report, map[verify.Fate]int64) {
 	t.Helper()
-	in := r.start(t, dir)
-	r.await(t, in, "all input to be committed", r.committed)
-	return r.stop(t, in)
-}
-
-// await waits until something is so.
-func (r *rig) await(t *testing.T, in *processor.Instance, what string,
-	so func(context.Context) (bool, error),
-) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for {
-		ok, err := so(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ok {
-			return
-		}
-		select {
-		case <-in.Done():
-			t.Fatal(errors.Join(errors.New("the instance ended"), in.Wait()))
-		case <-ctx.Done():
-			t.Fatalf("waited a minute for %s", what)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-// committed reports whether the group has committed the ends of the input.
-func (r *rig) committed(ctx context.Context) (bool, error) {
-	lag, err := r.kafka.Lag(ctx, activity.UserEvents)
-	return lag == 0, err
-}
-
-// holds reports whether each of the topics has a committed record.
-func (r *rig) holds(topics ...string) func(context.Context) (bool, error) {
-	return func(ctx context.Context) (bool, error) {
-		for _, topic := range topics {
-			bounds, err := r.kafka.Bounds(ctx, topic)
-			if err != nil || bounds[0].To == 0 {
-				return false, err
-			}
-		}
-		return true, nil
-	}
+	spec, fates := r.spec()
+	return r.Drain(t, dir, activity.New(r.cfg), spec), fates
 }
 
 // TestPipelineMatchesOracle runs generated load of every kind through the engine.
@@ -202,12 +102,9 @@ func TestPipelineMatchesOracle(t *testing.T) {
 			l.load.Start = time.Now().Add(-time.Hour)
 			r.produce(t, l.load, count)
 			report, fates := r.drain(t, t.TempDir())
-			if report.Oracle != "match" {
-				t.Errorf("%+v", report)
-			}
-			if report.RecordsIn < count || report.RecordsOut < 500 || report.StateKeys < 100 ||
-				report.DeadLettered == 0 || report.Late == 0 || fates[verify.Deduplicated] < 100 {
-				t.Errorf("the run was no test: %+v, %v", report, fates)
+			pipelinetest.Match(t, report, count, 500, 100)
+			if fates[verify.Deduplicated] < 100 {
+				t.Errorf("the run was no test: %v", fates)
 			}
 		})
 	}
@@ -265,19 +162,20 @@ func TestScriptThroughEngine(t *testing.T) {
 func TestQuietInputClosesWindows(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, activity.Config{Grace: -1, MaxOutOfOrderness: -1}, 1)
-	r.idle = 100 * time.Millisecond
+	r.Engine.IdleTimeout = 100 * time.Millisecond
 	end := time.Now().Add(-time.Hour).Truncate(5 * time.Minute) // of a minute and of five
 	event := func(id string, before, value int64) string {
 		at := end.UnixMilli() - before
 		return fmt.Sprintln(at, "ann", id, at, value)
 	}
-	in := r.start(t, t.TempDir())
+	in := r.Start(t, t.TempDir(), activity.New(r.cfg))
 	r.send(t, event("a", 1, 1), event("b", 1_000, 2))
-	r.await(t, in, "the windows to close", r.holds(activity.ProcessedEvents,
+	r.Await(t, in, "the windows to close", r.Holds(activity.ProcessedEvents,
 		activity.UserAggregates))
 	r.send(t, event("a", 1, 3), event("c", 1, 4))
-	r.await(t, in, "all input to be committed", r.committed)
-	report, fates := r.stop(t, in)
+	r.Await(t, in, "all input to be committed", r.Committed)
+	spec, fates := r.spec()
+	report := r.Stop(t, in, spec)
 	if report.Oracle != "match" {
 		t.Errorf("%+v", report)
 	}

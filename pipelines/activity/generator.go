@@ -1,6 +1,7 @@
 package activity
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"time"
@@ -49,18 +50,9 @@ type LoadConfig struct {
 // EnsureDefaults replaces zero values by their defaults.
 func (c *LoadConfig) EnsureDefaults() {
 	c.Pipeline.EnsureDefaults()
-	share := func(v *float64, def float64) {
-		if *v == 0 {
-			*v = def
-		}
-		*v = max(*v, 0)
-	}
-	share(&c.Disorder, 0.1)
-	share(&c.Straggle, 0.01)
-	share(&c.Late, 0.002)
-	share(&c.Poison, 0.002)
-	share(&c.Duplicates, 0.01)
-	share(&c.Rate, 5_000)
+	loadgen.DefaultShares(&c.Disorder, &c.Straggle, &c.Late, &c.Poison)
+	c.Duplicates = cmp.Or(c.Duplicates, 0.01)
+	c.Rate = cmp.Or(c.Rate, 5_000)
 	if c.Users <= 0 {
 		c.Users = 100_000
 	}
@@ -124,7 +116,7 @@ func (g *Generator) Next() loadgen.Record {
 		}
 	}
 	e := schema.UserEvent{
-		EventID:   "e" + strconv.FormatUint(g.cfg.Seed, 36) + "-" + strconv.FormatInt(g.n, 10),
+		EventID:   loadgen.ID("e", g.cfg.Seed, g.n),
 		UserID:    userName(g.skew.Draw(g.rand)),
 		Timestamp: time.UnixMilli(g.eventTime(arrival)),
 		Action:    g.action(),
@@ -156,10 +148,7 @@ func (g *Generator) record(e schema.UserEvent, arrival int64) loadgen.Record {
 		Value: loadgen.Encoded(&g.slab, g.events, &e), Timestamp: arrival}
 }
 
-func userName(n int) string {
-	s := strconv.Itoa(n)
-	return "user-0000000"[:max(12-len(s), 5)] + s
-}
+func userName(n int) string { return loadgen.Name("user-", 7, n) }
 
 // action is mostly one that everybody knows.
 func (g *Generator) action() string {
@@ -181,20 +170,11 @@ func (g *Generator) value() float64 {
 	return g.rand.NormFloat64() * 100
 }
 
-// eventTime is when an event that arrives now happened. Watermarks are at least
-// max.out.of.orderness below the arrivals so far.
+// eventTime is when an event that arrives now happened.
 func (g *Generator) eventTime(arrival int64) int64 {
-	disorder := g.cfg.Pipeline.disorder().Milliseconds()
-	grace := g.cfg.Pipeline.grace().Milliseconds()
-	share := g.rand.Float64()
-	at := arrival
-	switch {
-	case share < g.cfg.Late:
-		at -= disorder + grace + 61_000 + g.rand.Int64N(240_000)
-	case share < g.cfg.Late+g.cfg.Straggle:
-		at -= disorder + g.rand.Int64N(grace+1)
-	case share < g.cfg.Late+g.cfg.Straggle+g.cfg.Disorder:
-		at -= g.rand.Int64N(disorder + 1)
-	}
-	return max(at, 0)
+	c := &g.cfg
+	lag, _ := loadgen.Delays{Disorder: c.Disorder, Straggle: c.Straggle, Late: c.Late,
+		MaxOutOfOrderness: c.Pipeline.MaxOutOfOrderness, Grace: c.Pipeline.Grace,
+		Beyond: 61 * time.Second, Spread: 4 * time.Minute}.Draw(g.rand)
+	return max(arrival-lag, 0)
 }

@@ -1,38 +1,18 @@
 package activity_test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pawl/internal/loadgen"
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/activity"
 	"pawl/schemas"
 	schema "pawl/schemas/activity"
 )
-
-// generated returns a bound generator, and the resolver of its ids.
-func generated(t *testing.T, cfg activity.LoadConfig) (*activity.Generator, *schemas.Resolver) {
-	t.Helper()
-	reg := schemas.NewMemory()
-	r := schemas.NewResolver(reg)
-	g := activity.NewGenerator(cfg)
-	ids := make(map[string]int32)
-	for _, s := range g.Schemas() {
-		id, err := schemas.Bind(context.Background(), reg, r, s.Topic+"-value", s.Text, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids[s.Topic] = id
-	}
-	g.Bind(ids)
-	return g, r
-}
 
 func load(seed uint64) activity.LoadConfig {
 	return activity.LoadConfig{Seed: seed, Users: 500, Start: time.UnixMilli(1_790_000_000_000),
@@ -42,31 +22,15 @@ func load(seed uint64) activity.LoadConfig {
 // TestGeneratorIsDeterministic compares two runs of a seed, and another seed.
 func TestGeneratorIsDeterministic(t *testing.T) {
 	t.Parallel()
-	same := func(a, b loadgen.Record) bool {
-		return a.Topic == b.Topic && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value) &&
-			a.Timestamp == b.Timestamp
-	}
-	draw := func(seed uint64) []loadgen.Record {
-		g, _ := generated(t, load(seed))
-		recs := make([]loadgen.Record, 50_000)
-		for i := range recs {
-			recs[i] = g.Next()
-		}
-		return recs
-	}
-	first := draw(7)
-	if !slices.EqualFunc(first, draw(7), same) {
-		t.Error("the same seed gives other records")
-	}
-	if slices.EqualFunc(first, draw(8), same) {
-		t.Error("another seed gives the same records")
-	}
+	pipelinetest.Deterministic(t, 50_000, func(seed uint64) loadgen.Generator {
+		return activity.NewGenerator(load(seed))
+	})
 }
 
 // TestGeneratorKeepsTime holds arrivals to the rate, with pauses in it.
 func TestGeneratorKeepsTime(t *testing.T) {
 	t.Parallel()
-	g, _ := generated(t, load(1))
+	g, _ := pipelinetest.Bound(t, activity.NewGenerator(load(1)))
 	const every, pause = 240_000, 90_000
 	last, pauses := int64(0), 0
 	for n := range int64(50_000) {
@@ -87,7 +51,7 @@ func TestGeneratorKeepsTime(t *testing.T) {
 	}
 	cfg := load(1)
 	cfg.PauseEvery = -1
-	g, _ = generated(t, cfg)
+	g, _ = pipelinetest.Bound(t, activity.NewGenerator(cfg))
 	for n := range int64(50_000) {
 		if at := g.Next().Timestamp - 1_790_000_000_000; at/2 != n*10 && at/2 != n*10-1 {
 			t.Fatalf("record %d arrives at %d without pauses", n, at)
@@ -99,21 +63,17 @@ func TestGeneratorKeepsTime(t *testing.T) {
 // lateness, duplicates, and every output are among them.
 func TestGeneratorMakesEverything(t *testing.T) {
 	t.Parallel()
-	g, r := generated(t, load(1))
-	o := activity.NewOracle(activity.Config{}, r)
-	seen := make(map[string]int)
 	values := make(map[string]int)
 	const records = 100_000
-	for i := range records {
-		rec := g.Next()
-		out, err := o.Feed(context.Background(), verify.Input{Topic: rec.Topic, Offset: int64(i),
-			Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp})
-		if err != nil {
-			t.Fatal(err)
-		}
+	var resolver *schemas.Resolver
+	model := func(r *schemas.Resolver) verify.Model {
+		resolver = r
+		return activity.NewOracle(activity.Config{}, r)
+	}
+	tell := func(seen map[string]int, rec loadgen.Record, out verify.Outcome) {
 		seen[fate(out)]++
 		if out.Exception == "Rejected" {
-			seen[fault(t, r, rec.Value)]++
+			seen[fault(t, resolver, rec.Value)]++
 		}
 		for _, output := range out.Outputs {
 			seen[output.Topic]++
@@ -125,6 +85,7 @@ func TestGeneratorMakesEverything(t *testing.T) {
 			seen["output of a duplicate"]++
 		}
 	}
+	seen := pipelinetest.Judge(t, activity.NewGenerator(load(1)), model, records, tell)
 	for kind, least := range map[string]int{"processed": 90_000, "deduplicated": 500,
 		"processed late per-minute": 50, "processed late per-minute five-minutes": 50,
 		"forgotten": 20, "processed-events": 1_000, "user-aggregates": 1_000, "user-batches": 500,
@@ -144,9 +105,6 @@ func TestGeneratorMakesEverything(t *testing.T) {
 	}
 	if late < records/1000 || late > records/100 {
 		t.Errorf("%d of %d records are late", late, records)
-	}
-	if t.Failed() {
-		t.Log(seen)
 	}
 }
 
@@ -171,17 +129,13 @@ func TestGeneratorCanDoWithout(t *testing.T) {
 	t.Parallel()
 	cfg := load(3)
 	cfg.Poison, cfg.Late, cfg.Duplicates = -1, -1, -1
-	g, r := generated(t, cfg)
+	g := activity.NewGenerator(cfg)
 	if n := len(g.Schemas()); n != 1 {
 		t.Errorf("%d schemas without poison, want 1", n)
 	}
-	o := activity.NewOracle(activity.Config{}, r)
-	for i := range 20_000 {
-		rec := g.Next()
-		out, err := o.Feed(context.Background(), verify.Input{Topic: rec.Topic, Offset: int64(i),
-			Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp})
-		if err != nil || fate(out) != "processed" {
-			t.Fatalf("record %d is %s, %v", i, fate(out), err)
-		}
+	seen := pipelinetest.Judge(t, g, activity.Spec(activity.Config{}).NewModel, 20_000,
+		func(seen map[string]int, _ loadgen.Record, out verify.Outcome) { seen[fate(out)]++ })
+	if len(seen) != 1 || seen["processed"] != 20_000 {
+		t.Errorf("of 20,000 events there are %v", seen)
 	}
 }

@@ -3,15 +3,14 @@ package activity_test
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/activity"
 	"pawl/schemas"
@@ -28,35 +27,22 @@ func scriptConfig() activity.Config {
 func encoder(t *testing.T, reg schemas.Registry, r *schemas.Resolver,
 ) *schemas.Encoder[schema.UserEvent] {
 	t.Helper()
-	id, err := schemas.Bind(context.Background(), reg, r, activity.UserEvents+"-value",
-		schema.UserEventType().String(), true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schemas.NewEncoder(schema.UserEventType(), id)
+	return pipelinetest.Encoder(t, reg, r, activity.UserEvents, schema.UserEventType())
 }
 
 // input makes the record of one line of testdata/oracle.txt.
 func input(t *testing.T, events *schemas.Encoder[schema.UserEvent], line string) verify.Input {
 	t.Helper()
 	words := strings.Fields(line)
-	in := verify.Input{Topic: activity.UserEvents, Timestamp: number(t, words[0]),
+	in := verify.Input{Topic: activity.UserEvents, Timestamp: pipelinetest.Int(t, words[0]),
 		Key: []byte(words[1])}
-	var err error
 	if words[1] == "raw" {
-		if words[2] != "null" {
-			in.Value, err = hex.DecodeString(words[2])
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		in.Value = pipelinetest.Raw(t, words[2])
 		return in
 	}
 	e := schema.UserEvent{UserID: words[1], EventID: strings.Trim(words[2], `"`),
-		Timestamp: time.UnixMilli(number(t, words[3])), Action: "view"}
-	if e.Value, err = strconv.ParseFloat(words[4], 64); err != nil {
-		t.Fatal(err)
-	}
+		Timestamp: time.UnixMilli(pipelinetest.Int(t, words[3])), Action: "view",
+		Value: pipelinetest.Float(t, words[4])}
 	for _, word := range words[5:] {
 		switch name, text, _ := strings.Cut(word, "="); name {
 		case "key":
@@ -67,6 +53,7 @@ func input(t *testing.T, events *schemas.Encoder[schema.UserEvent], line string)
 			t.Fatalf("unknown word %q", word)
 		}
 	}
+	var err error
 	if in.Value, err = events.Append(nil, &e); err != nil {
 		t.Fatal(err)
 	}
@@ -96,21 +83,9 @@ func (b *bench) feed(t *testing.T, line string) verify.Outcome {
 	return out
 }
 
-func number(t *testing.T, word string) int64 {
-	t.Helper()
-	n, err := strconv.ParseInt(word, 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 // fate prints what became of a record.
 func fate(out verify.Outcome) string {
-	text := out.Fate.String()
-	if out.Fate == verify.Dead {
-		text += " " + out.Exception
-	}
+	text := pipelinetest.Fate(out)
 	if len(out.LateFor) > 0 {
 		text += " late " + strings.Join(out.LateFor, " ")
 	}

@@ -1,6 +1,7 @@
 package fraud
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -44,26 +45,13 @@ const (
 // EnsureDefaults replaces zero values by their defaults. Doing it twice is doing it once: what is
 // negative stays so.
 func (c *Config) EnsureDefaults() {
-	duration := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	if c.Span == 0 {
-		c.Span = 5 * time.Minute
-	}
-	duration(&c.Grace, 10*time.Second)
-	duration(&c.MaxOutOfOrderness, 2*time.Second)
-	duration(&c.MaxFutureSkew, time.Hour)
-	if c.MaxCount == 0 {
-		c.MaxCount = 5
-	}
-	if c.MaxTotalCents == 0 {
-		c.MaxTotalCents = 1_000_000
-	}
-	if c.AmountMaxCents == 0 {
-		c.AmountMaxCents = 100_000_000_000
-	}
+	c.Span = cmp.Or(c.Span, 5*time.Minute)
+	c.Grace = cmp.Or(c.Grace, 10*time.Second)
+	c.MaxOutOfOrderness = cmp.Or(c.MaxOutOfOrderness, 2*time.Second)
+	c.MaxFutureSkew = cmp.Or(c.MaxFutureSkew, time.Hour)
+	c.MaxCount = cmp.Or(c.MaxCount, 5)
+	c.MaxTotalCents = cmp.Or(c.MaxTotalCents, 1_000_000)
+	c.AmountMaxCents = cmp.Or(c.AmountMaxCents, 100_000_000_000)
 }
 
 // Validate reports all faults of c together, each as "key=value: what is wrong; mend".

@@ -2,111 +2,42 @@ package fraud_test
 
 import (
 	"context"
-	"errors"
-	"io"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"pawl/internal/loadgen"
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/fraud"
-	"pawl/processor"
 	"pawl/schemas"
 	"pawl/schemas/record"
 	"pawl/statestore"
 )
 
-// rig is a broker and a registry in the process, with the pipeline's input topics.
+// rig runs the pipeline in the process.
 type rig struct {
-	opts     []kgo.Opt
-	addrs    []string
-	registry *schemas.Memory
-	cfg      fraud.Config
+	*pipelinetest.Rig
+	cfg fraud.Config
 }
 
 func newRig(t *testing.T, cfg fraud.Config, partitions int32) *rig {
 	t.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions,
-		fraud.Transactions, fraud.LimitsTopic),
-		kfake.BrokerConfigs(map[string]string{"log.retention.ms": "-1"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return &rig{opts: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, addrs: c.ListenAddrs(),
-		registry: schemas.NewMemory(), cfg: cfg}
+	r := &rig{pipelinetest.NewRig(t, partitions, fraud.Transactions, fraud.LimitsTopic), cfg}
+	r.Engine.MaxOutOfOrderness = cfg.MaxOutOfOrderness
+	return r
 }
 
 // produce sends count transactions.
 func (r *rig) produce(t *testing.T, load fraud.LoadConfig, count int64) {
 	t.Helper()
 	load.Pipeline = r.cfg
-	_, err := loadgen.Run(context.Background(), loadgen.Config{Generator: fraud.NewGenerator(load),
-		Options: r.opts, Registry: r.registry, Count: count})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.Load(t, fraud.NewGenerator(load), count)
 }
 
 // drain runs one instance until all input is committed.
 func (r *rig) drain(t *testing.T, dir string, spec verify.Spec) *verify.Report {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	in, err := processor.Start(ctx, processor.Config{ApplicationID: "rig", Brokers: r.addrs,
-		Registry: r.registry, StateDir: dir, MaxOutOfOrderness: r.cfg.MaxOutOfOrderness},
-		fraud.New(r.cfg))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.await(t, in)
-	in.Stop()
-	if err := in.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	kafka, err := verify.NewKafka("rig", r.opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kafka.Close()
-	report, err := verify.Check(ctx, verify.Options{Spec: spec, ApplicationID: "rig",
-		Source: kafka, Registry: r.registry})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return report
-}
-
-// await waits until the group has committed the ends of all inputs.
-func (r *rig) await(t *testing.T, in *processor.Instance) {
-	t.Helper()
-	kafka, err := verify.NewKafka("rig", r.opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kafka.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	for {
-		lag, err := kafka.Lag(ctx, fraud.Transactions, fraud.LimitsTopic)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if lag == 0 {
-			return
-		}
-		select {
-		case <-in.Done():
-			t.Fatal(errors.Join(errors.New("the instance ended"), in.Wait()))
-		case <-ctx.Done():
-			t.Fatalf("%d records are not processed after a minute", lag)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+	return r.Drain(t, dir, fraud.New(r.cfg), spec)
 }
 
 // TestPipelineMatchesOracle runs generated load of every kind through the engine.
@@ -131,13 +62,7 @@ func TestPipelineMatchesOracle(t *testing.T) {
 			l.load.Start = time.Now().Add(-time.Hour)
 			r.produce(t, l.load, count)
 			report := r.drain(t, t.TempDir(), fraud.Spec(l.cfg))
-			if report.Oracle != "match" {
-				t.Errorf("%+v", report)
-			}
-			if report.RecordsIn < count || report.RecordsOut == 0 || report.StateKeys == 0 ||
-				report.DeadLettered == 0 || report.Late == 0 {
-				t.Errorf("the run was no test: %+v", report)
-			}
+			pipelinetest.Match(t, report, count, 1, 1)
 		})
 	}
 }
@@ -205,43 +130,10 @@ func TestLateLimits(t *testing.T) {
 // deviations counts the records logged as taken out of order.
 func (r *rig) deviations(t *testing.T) (n int) {
 	t.Helper()
-	ctx := context.Background()
-	kafka, err := verify.NewKafka("rig", r.opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kafka.Close()
-	bounds, err := kafka.Bounds(ctx, "rig-ticks")
-	if err != nil {
-		t.Fatal(err)
-	}
-	resolver := schemas.NewResolver(r.registry)
-	for p, b := range bounds {
-		log, err := kafka.Open(ctx, "rig-ticks", int32(p), b)
-		if err != nil {
-			t.Fatal(err)
+	for _, tick := range pipelinetest.Values(t, r.Rig, "rig-ticks", record.TickType()) {
+		if tick.Kind == record.TickDeviation {
+			n++
 		}
-		dec := schemas.NewDecoder(record.TickType(), resolver)
-		for rec, err := log.Next(ctx); err != io.EOF; rec, err = log.Next(ctx) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			id, _, err := schemas.ParseHeader(rec.Value)
-			if err == nil {
-				err = resolver.Fetch(ctx, id)
-			}
-			var tick record.Tick
-			if err == nil {
-				err = dec.Decode(rec.Value, &tick)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if tick.Kind == record.TickDeviation {
-				n++
-			}
-		}
-		log.Close()
 	}
 	return n
 }

@@ -1,6 +1,7 @@
 package fraud
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"time"
@@ -43,18 +44,9 @@ type LoadConfig struct {
 // EnsureDefaults replaces zero values by their defaults.
 func (c *LoadConfig) EnsureDefaults() {
 	c.Pipeline.EnsureDefaults()
-	share := func(v *float64, def float64) {
-		if *v == 0 {
-			*v = def
-		}
-		*v = max(*v, 0)
-	}
-	share(&c.Disorder, 0.1)
-	share(&c.Straggle, 0.01)
-	share(&c.Late, 0.002)
-	share(&c.Poison, 0.002)
-	share(&c.Bursts, 0.001)
-	share(&c.Rate, 5_000)
+	loadgen.DefaultShares(&c.Disorder, &c.Straggle, &c.Late, &c.Poison)
+	c.Bursts = cmp.Or(c.Bursts, 0.001)
+	c.Rate = cmp.Or(c.Rate, 5_000)
 	if c.Users <= 0 {
 		c.Users = 100_000
 	}
@@ -108,7 +100,7 @@ func (g *Generator) Next() loadgen.Record {
 	g.n++
 	g.owed = g.cfg.LimitsEvery > 0 && g.n%int64(g.cfg.LimitsEvery) == 0
 	tx := schema.Transaction{
-		TransactionID: "t" + strconv.FormatUint(g.cfg.Seed, 36) + "-" + strconv.FormatInt(g.n, 10),
+		TransactionID: loadgen.ID("t", g.cfg.Seed, g.n),
 		UserID:        g.user(),
 		AmountCents:   g.amount(),
 		Timestamp:     time.UnixMilli(g.eventTime(arrival)),
@@ -139,10 +131,7 @@ func (g *Generator) user() string {
 	return user
 }
 
-func userName(n int) string {
-	s := strconv.Itoa(n)
-	return "user-0000000"[:max(12-len(s), 5)] + s
-}
+func userName(n int) string { return loadgen.Name("user-", 7, n) }
 
 // amount is some dollars, now and then thousands of them.
 func (g *Generator) amount() int64 {
@@ -152,22 +141,12 @@ func (g *Generator) amount() int64 {
 	return int64(math.Exp(g.rand.NormFloat64()+8)) % 200_000
 }
 
-// eventTime is when a transaction that arrives now happened. Watermarks are at least
-// max.out.of.orderness below the arrivals so far.
+// eventTime is when a transaction that arrives now happened.
 func (g *Generator) eventTime(arrival int64) int64 {
-	disorder := g.cfg.Pipeline.disorder().Milliseconds()
-	grace := g.cfg.Pipeline.grace().Milliseconds()
-	share := g.rand.Float64()
-	at := arrival
-	switch {
-	case share < g.cfg.Late:
-		at -= disorder + grace + 1_000 + g.rand.Int64N(60_000)
-	case share < g.cfg.Late+g.cfg.Straggle:
-		at -= disorder + g.rand.Int64N(grace+1)
-	case share < g.cfg.Late+g.cfg.Straggle+g.cfg.Disorder:
-		at -= g.rand.Int64N(disorder + 1)
-	}
-	return max(at, 0)
+	c := &g.cfg
+	lag, _ := loadgen.Delays{Disorder: c.Disorder, Straggle: c.Straggle, Late: c.Late,
+		MaxOutOfOrderness: c.Pipeline.MaxOutOfOrderness, Grace: c.Pipeline.Grace}.Draw(g.rand)
+	return max(arrival-lag, 0)
 }
 
 // nextLimits changes some user's limits, or gives the defaults back.

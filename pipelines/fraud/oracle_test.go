@@ -1,16 +1,13 @@
 package fraud_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/hex"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/fraud"
 	"pawl/schemas"
@@ -26,37 +23,22 @@ type oracleScript struct {
 
 func newOracleScript(t *testing.T) *oracleScript {
 	t.Helper()
-	ctx := context.Background()
 	reg := schemas.NewMemory()
 	r := schemas.NewResolver(reg)
-	bind := func(subject, text string) int32 {
-		id, err := schemas.Bind(ctx, reg, r, subject, text, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
 	cfg := fraud.Config{Span: 5 * time.Second, Grace: time.Second, MaxCount: 3, MaxTotalCents: 1000,
 		MaxOutOfOrderness: 200 * time.Millisecond, MaxFutureSkew: time.Minute}
 	return &oracleScript{
 		oracle: fraud.NewOracle(cfg, r),
-		txs: schemas.NewEncoder(schema.TransactionType(),
-			bind("transactions-value", schema.TransactionType().String())),
-		limits: schemas.NewEncoder(schema.LimitsType(),
-			bind("fraud-limits-value", schema.LimitsType().String())),
+		txs: pipelinetest.Encoder(t, reg, r, fraud.Transactions,
+			schema.TransactionType()),
+		limits: pipelinetest.Encoder(t, reg, r, fraud.LimitsTopic, schema.LimitsType()),
 	}
 }
 
 // input makes the record of one line.
 func (s *oracleScript) input(t *testing.T, words []string) verify.Input {
 	t.Helper()
-	number := func(i int) int64 {
-		n, err := strconv.ParseInt(words[i], 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
+	number := func(i int) int64 { return pipelinetest.Int(t, words[i]) }
 	in := verify.Input{Topic: fraud.LimitsTopic, Timestamp: number(0), Key: []byte(words[2])}
 	var err error
 	switch words[1] {
@@ -69,9 +51,7 @@ func (s *oracleScript) input(t *testing.T, words []string) verify.Input {
 		}
 	case "raw":
 		in.Topic = fraud.Transactions
-		if words[2] != "null" {
-			in.Value, err = hex.DecodeString(words[2])
-		}
+		in.Value = pipelinetest.Raw(t, words[2])
 	case "limits":
 		in.Value, err = s.limits.Append(nil, &schema.Limits{UserID: words[2],
 			MaxCount: int(number(3)), MaxTotalCents: number(4)})
@@ -87,13 +67,8 @@ func (s *oracleScript) input(t *testing.T, words []string) verify.Input {
 
 // outcome prints what became of a record.
 func outcome(out verify.Outcome) string {
-	switch {
-	case out.Fate == verify.Dead:
-		return "dead " + out.Exception
-	case out.Fate == verify.Late:
-		return "late " + out.Window
-	case len(out.Outputs) == 0:
-		return out.Fate.String()
+	if len(out.Outputs) == 0 {
+		return pipelinetest.Fate(out)
 	}
 	d := out.Outputs[0].Value.(schema.Decision)
 	text := fmt.Sprintf("%d %d %s", d.Count, d.TotalCents, d.Reason)
@@ -105,31 +80,14 @@ func outcome(out verify.Outcome) string {
 
 // TestOracleScript runs testdata/oracle.txt line by line.
 func TestOracleScript(t *testing.T) {
-	f, err := os.Open("testdata/oracle.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	s := newOracleScript(t)
-	checked := 0
-	for lines, n := bufio.NewScanner(f), 1; lines.Scan(); n++ {
-		line := lines.Text()
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		record, want, _ := strings.Cut(line, "->")
-		out, err := s.oracle.Feed(context.Background(), s.input(t, strings.Fields(record)))
+	pipelinetest.RunScript(t, "testdata/oracle.txt", 30, func(record string) string {
+		out, err := s.oracle.Feed(t.Context(), s.input(t, strings.Fields(record)))
 		if err != nil {
-			t.Fatalf("line %d: %v", n, err)
+			t.Fatalf("%s: %v", record, err)
 		}
-		if got := outcome(out); got != strings.TrimSpace(want) {
-			t.Errorf("line %d: %s\ngot    %s", n, line, got)
-		}
-		checked++
-	}
-	if checked < 30 {
-		t.Errorf("only %d lines were run", checked)
-	}
+		return outcome(out)
+	})
 }
 
 // TestOracleState forgets what no later decision can need, and keeps the limits.

@@ -1,6 +1,7 @@
 package funnel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,16 +46,11 @@ var actions = []string{ActionView, ActionAddCart, ActionPurchase, "remove_cart",
 // EnsureDefaults replaces zero values by their defaults. What is negative stays so: done twice, it
 // must not turn none into the default.
 func (c *Config) EnsureDefaults() {
-	duration := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	duration(&c.Gap, 5*time.Minute)
-	duration(&c.Within, 30*time.Minute)
-	duration(&c.Grace, 10*time.Second)
-	duration(&c.MaxOutOfOrderness, 2*time.Second)
-	duration(&c.MaxFutureSkew, time.Hour)
+	c.Gap = cmp.Or(c.Gap, 5*time.Minute)
+	c.Within = cmp.Or(c.Within, 30*time.Minute)
+	c.Grace = cmp.Or(c.Grace, 10*time.Second)
+	c.MaxOutOfOrderness = cmp.Or(c.MaxOutOfOrderness, 2*time.Second)
+	c.MaxFutureSkew = cmp.Or(c.MaxFutureSkew, time.Hour)
 }
 
 // Validate reports all faults of c together, each as "key=value: what is wrong; mend".

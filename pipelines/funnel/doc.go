@@ -18,7 +18,7 @@
 //
 // State, per user, holds what is not judged yet, and the clicks that a purchase may still need:
 //
-//	session            (user, ms, input, offset)  → UserEvent: of the open sessions
+//	session            (user, ms, input, offset)  → UserEvent: open sessions' steps
 //	session-sessions   (user)                     → where the open sessions begin and end
 //	attribution-left   (user, ms, input, offset)  → UserEvent: purchases that wait for their click
 //	attribution-right  (user, ms, input, offset)  → AdClick: time ≥ watermark − within − grace

@@ -1,6 +1,7 @@
 package funnel
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"time"
@@ -53,17 +54,9 @@ type LoadConfig struct {
 // EnsureDefaults replaces zero values by their defaults.
 func (c *LoadConfig) EnsureDefaults() {
 	c.Pipeline.EnsureDefaults()
-	share := func(v *float64, def float64) {
-		if *v == 0 {
-			*v = def
-		}
-	}
-	share(&c.Disorder, 0.1)
-	share(&c.Straggle, 0.01)
-	share(&c.Late, 0.002)
-	share(&c.Poison, 0.002)
-	share(&c.Clicks, 0.3)
-	share(&c.Rate, 5_000)
+	loadgen.DefaultShares(&c.Disorder, &c.Straggle, &c.Late, &c.Poison)
+	c.Clicks = cmp.Or(c.Clicks, 0.3)
+	c.Rate = cmp.Or(c.Rate, 5_000)
 	count := func(v *int, def int) {
 		if *v <= 0 {
 			*v = def
@@ -135,11 +128,13 @@ func (g *Generator) Next() loadgen.Record {
 	v.script = v.script[1:]
 	at := time.UnixMilli(g.eventTime(arrival))
 	if action == adClick {
-		return g.click(schema.AdClick{ClickID: g.name("c", g.count(&g.made)), UserID: v.user,
+		id := loadgen.ID("c", g.cfg.Seed, g.count(&g.made))
+		return g.click(schema.AdClick{ClickID: id, UserID: v.user,
 			Campaign: "campaign-" + strconv.Itoa(g.rand.IntN(50)), Timestamp: at}, arrival)
 	}
-	return g.event(schema.UserEvent{EventID: g.name("e", g.count(&g.n)), UserID: v.user,
-		Timestamp: at, Action: action, Value: g.value(action), SessionID: v.session}, arrival)
+	id := loadgen.ID("e", g.cfg.Seed, g.count(&g.n))
+	return g.event(schema.UserEvent{EventID: id, UserID: v.user, Timestamp: at, Action: action,
+		Value: g.value(action), SessionID: v.session}, arrival)
 }
 
 // arrival is when the next record arrives.
@@ -149,11 +144,6 @@ func (g *Generator) arrival() int64 {
 		at += g.n / g.cfg.PauseEvery * g.cfg.Pause.Milliseconds()
 	}
 	return at
-}
-
-// name is unique among those of one kind and seed.
-func (g *Generator) name(kind string, n int64) string {
-	return kind + strconv.FormatUint(g.cfg.Seed, 36) + "-" + strconv.FormatInt(n, 10)
 }
 
 func (g *Generator) count(n *int64) int64 { *n++; return *n }
@@ -186,9 +176,8 @@ func (g *Generator) soundClick(c schema.AdClick, arrival int64) loadgen.Record {
 
 // visit is a new one, of some user: most look around, some buy.
 func (g *Generator) visit() visit {
-	user := strconv.Itoa(g.skew.Draw(g.rand))
-	v := visit{user: "user-0000000"[:max(12-len(user), 5)] + user,
-		session: g.name("s", g.count(&g.made))}
+	v := visit{user: loadgen.Name("user-", 7, g.skew.Draw(g.rand)),
+		session: loadgen.ID("s", g.cfg.Seed, g.count(&g.made))}
 	often := func(share float64, times int, action string) {
 		for range times {
 			if g.rand.Float64() < share {
@@ -227,27 +216,16 @@ func (g *Generator) value(action string) float64 {
 	return math.Round(math.Exp(g.rand.NormFloat64()+8)) / 100
 }
 
-// eventTime is when something that arrives now happened. Watermarks are at least
-// max.out.of.orderness below the arrivals so far.
+// eventTime is when something that arrives now happened.
 func (g *Generator) eventTime(arrival int64) int64 {
-	disorder := g.cfg.Pipeline.disorder().Milliseconds()
-	grace := g.cfg.Pipeline.grace().Milliseconds()
-	share := g.rand.Float64()
-	late := max(g.cfg.Late, 0)
-	straggle := late + max(g.cfg.Straggle, 0)
-	at := arrival
-	switch {
-	case share < late:
-		at -= disorder + grace + 1_000 + g.rand.Int64N(60_000)
-		if g.rand.IntN(2) == 0 {
-			at -= g.cfg.Pipeline.Gap.Milliseconds()
-		}
-	case share < straggle:
-		at -= disorder + g.rand.Int64N(grace+1)
-	case share < straggle+max(g.cfg.Disorder, 0):
-		at -= g.rand.Int64N(disorder + 1)
+	c := &g.cfg
+	lag, late := loadgen.Delays{Disorder: c.Disorder, Straggle: c.Straggle, Late: c.Late,
+		MaxOutOfOrderness: c.Pipeline.MaxOutOfOrderness, Grace: c.Pipeline.Grace}.Draw(g.rand)
+	at := arrival - lag
+	if late && g.rand.IntN(2) == 0 {
+		at -= c.Pipeline.Gap.Milliseconds()
 	}
-	if grain := g.cfg.Grain.Milliseconds(); grain > 1 {
+	if grain := c.Grain.Milliseconds(); grain > 1 {
 		at -= at % grain
 		switch g.rand.IntN(10) {
 		case 0:

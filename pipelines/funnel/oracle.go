@@ -33,7 +33,7 @@ type Oracle struct {
 
 // user is what is known of one user.
 type user struct {
-	events    []row[schema.UserEvent] // of the open sessions
+	events    []row[schema.UserEvent] // of the open sessions: the steps
 	sessions  []Stretch               // the open ones, by start
 	purchases []row[schema.UserEvent]
 	clicks    []row[schema.AdClick]
@@ -108,7 +108,9 @@ func (o *Oracle) event(ctx context.Context, in verify.Input) (verify.Outcome, er
 	if before != math.MinInt64 && before > at+o.gap+o.grace && !u.knows(at, o.gap) {
 		out.LateFor = append(out.LateFor, Session)
 	} else {
-		u.events = insert(u.events, r)
+		if slices.Contains(steps[:], e.Action) {
+			u.events = insert(u.events, r)
+		}
 		o.closing.add(u.join(at, o.gap)+o.gap+o.grace+1, e.UserID)
 	}
 	if e.Action == "purchase" {
@@ -211,6 +213,9 @@ func (o *Oracle) close(name string, end int64) []verify.Output {
 	return nil
 }
 
+// steps are the actions that a way is made of. Others only keep a session open.
+var steps = [...]string{"view", "add_cart", "purchase"}
+
 // ways looks for views, carts and purchases that follow each other.
 func ways(name string, s Stretch, events []row[schema.UserEvent]) (out []verify.Output) {
 	var found []schema.UserEvent
@@ -219,7 +224,7 @@ func ways(name string, s Stretch, events []row[schema.UserEvent]) (out []verify.
 		found = found[:0]
 	}
 	for _, e := range events {
-		if e.value.Action != [...]string{"view", "add_cart", "purchase"}[len(found)] {
+		if e.value.Action != steps[len(found)] {
 			continue
 		}
 		if found = append(found, e.value); len(found) == 3 {

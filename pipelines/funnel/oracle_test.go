@@ -1,18 +1,16 @@
 package funnel_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/funnel"
 	"pawl/schemas"
@@ -29,51 +27,29 @@ type oracleScript struct {
 
 func newOracleScript(t *testing.T) *oracleScript {
 	t.Helper()
-	ctx := context.Background()
 	reg := schemas.NewMemory()
 	r := schemas.NewResolver(reg)
-	bind := func(subject, text string) int32 {
-		id, err := schemas.Bind(ctx, reg, r, subject, text, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
 	cfg := funnel.Config{Gap: 5 * time.Second, Grace: time.Second, Within: 10 * time.Second,
 		MaxOutOfOrderness: 200 * time.Millisecond, MaxFutureSkew: time.Minute}
 	return &oracleScript{
 		oracle: funnel.NewOracle(cfg, r),
-		events: schemas.NewEncoder(schema.UserEventType(),
-			bind("user-events-value", schema.UserEventType().String())),
-		clicks: schemas.NewEncoder(schema.AdClickType(),
-			bind("ad-clicks-value", schema.AdClickType().String())),
+		events: pipelinetest.Encoder(t, reg, r, funnel.UserEvents, schema.UserEventType()),
+		clicks: pipelinetest.Encoder(t, reg, r, funnel.AdClicks, schema.AdClickType()),
 	}
-}
-
-// number reads one word.
-func number(t *testing.T, word string) int64 {
-	t.Helper()
-	n, err := strconv.ParseInt(word, 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 // input makes the record of one line.
 func (s *oracleScript) input(t *testing.T, words []string) verify.Input {
 	t.Helper()
 	s.offset++
-	in := verify.Input{Topic: funnel.UserEvents, Offset: s.offset, Timestamp: number(t, words[0]),
-		Key: []byte(words[2])}
+	in := verify.Input{Topic: funnel.UserEvents, Offset: s.offset,
+		Timestamp: pipelinetest.Int(t, words[0]), Key: []byte(words[2])}
 	if words[1] == "ad" || words[1] == "rawad" {
 		in.Topic = funnel.AdClicks
 	}
 	var err error
 	if strings.HasPrefix(words[1], "raw") {
-		if words[2] != "null" {
-			in.Value, err = hex.DecodeString(words[2])
-		}
+		in.Value = pipelinetest.Raw(t, words[2])
 	} else {
 		id := fmt.Sprintf("id-%d", s.offset)
 		for _, w := range words[4:] {
@@ -95,7 +71,7 @@ func (s *oracleScript) input(t *testing.T, words []string) verify.Input {
 // value makes the bytes of an event or a click.
 func (s *oracleScript) value(t *testing.T, words []string, id string) ([]byte, error) {
 	t.Helper()
-	at := time.UnixMilli(number(t, words[3]))
+	at := time.UnixMilli(pipelinetest.Int(t, words[3]))
 	own := ""
 	if len(words) > 4 {
 		own = words[4]
@@ -106,10 +82,7 @@ func (s *oracleScript) value(t *testing.T, words []string, id string) ([]byte, e
 	}
 	e := schema.UserEvent{EventID: id, UserID: words[2], Timestamp: at, Action: words[1]}
 	if own != "" {
-		var err error
-		if e.Value, err = strconv.ParseFloat(own, 64); err != nil {
-			t.Fatal(err)
-		}
+		e.Value = pipelinetest.Float(t, own)
 	}
 	return s.events.Append(nil, &e)
 }
@@ -120,7 +93,7 @@ func (s *oracleScript) run(t *testing.T, line string) string {
 	words := strings.Fields(line)
 	if words[0] == "idle" {
 		return strings.Join(append([]string{"idle"},
-			printed(s.oracle.Idle(number(t, words[1])))...), ", ")
+			printed(s.oracle.Idle(pipelinetest.Int(t, words[1])))...), ", ")
 	}
 	out, err := s.oracle.Feed(context.Background(), s.input(t, words))
 	if err != nil {
@@ -131,10 +104,7 @@ func (s *oracleScript) run(t *testing.T, line string) string {
 
 // outcome prints what became of a record.
 func outcome(out verify.Outcome) string {
-	text := out.Fate.String()
-	if out.Fate == verify.Dead {
-		text += " " + out.Exception
-	}
+	text := pipelinetest.Fate(out)
 	if len(out.LateFor) > 0 {
 		text += " late " + strings.Join(out.LateFor, ",")
 	}
@@ -176,27 +146,10 @@ func printed(outputs []verify.Output) (texts []string) {
 
 // TestOracleScript runs testdata/oracle.txt line by line.
 func TestOracleScript(t *testing.T) {
-	f, err := os.Open("testdata/oracle.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	s := newOracleScript(t)
-	checked := 0
-	for lines, n := bufio.NewScanner(f), 1; lines.Scan(); n++ {
-		line := lines.Text()
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		record, want, _ := strings.Cut(line, "->")
-		if got := s.run(t, record); got != strings.TrimSpace(want) {
-			t.Errorf("line %d: %s\ngot    %s", n, line, got)
-		}
-		checked++
-	}
-	if checked < 100 {
-		t.Errorf("only %d lines were run", checked)
-	}
+	pipelinetest.RunScript(t, "testdata/oracle.txt", 100, func(record string) string {
+		return s.run(t, record)
+	})
 }
 
 // TestOracleState holds what is open, and forgets what is decided and what no purchase can need.
@@ -217,10 +170,8 @@ func TestOracleState(t *testing.T) {
 		"session-sessions/bob [{20000 21201}]",
 		"session/ann/15000/0/3 view",
 		"session/ann/15001/0/4 purchase",
-		"session/ann/19000/0/5 login",
 		"session/bob/20000/0/8 purchase",
 		"session/bob/20001/0/7 purchase",
-		"session/bob/21201/0/9 login",
 	}
 	var got []string
 	state := s.oracle.State()

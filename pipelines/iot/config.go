@@ -1,6 +1,7 @@
 package iot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,23 +64,13 @@ const (
 
 // EnsureDefaults replaces zero values by their defaults.
 func (c *Config) EnsureDefaults() {
-	duration := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-		*d = max(*d, none)
-	}
-	if c.Span == 0 {
-		c.Span = 5 * time.Minute
-	}
-	duration(&c.Grace, 10*time.Second)
-	duration(&c.EmitInterval, 30*time.Second)
-	duration(&c.AlertRepeat, 5*time.Minute)
-	duration(&c.MaxOutOfOrderness, 2*time.Second)
-	duration(&c.MaxFutureSkew, time.Hour)
-	if c.TrendThreshold == 0 {
-		c.TrendThreshold = 0.02
-	}
+	c.Span = cmp.Or(c.Span, 5*time.Minute)
+	c.Grace = max(cmp.Or(c.Grace, 10*time.Second), none)
+	c.EmitInterval = max(cmp.Or(c.EmitInterval, 30*time.Second), none)
+	c.AlertRepeat = max(cmp.Or(c.AlertRepeat, 5*time.Minute), none)
+	c.MaxOutOfOrderness = max(cmp.Or(c.MaxOutOfOrderness, 2*time.Second), none)
+	c.MaxFutureSkew = max(cmp.Or(c.MaxFutureSkew, time.Hour), none)
+	c.TrendThreshold = cmp.Or(c.TrendThreshold, 0.02)
 	if c.Limits == (Limits{}) {
 		c.Limits = Limits{TemperatureMax: 40, HumidityMax: 90, BatteryMin: 0.2}
 	}

@@ -57,8 +57,9 @@ func TestDefaults(t *testing.T) {
 			BatteryMin: 0.2}) {
 		t.Errorf("defaults are %+v, %v", cfg, err)
 	}
-	cfg = iot.Config{Grace: -5, EmitInterval: -5, AlertRepeat: -5, TrendThreshold: -5,
-		MaxOutOfOrderness: -5, MaxFutureSkew: -5,
+	const none = -5 * time.Second
+	cfg = iot.Config{Grace: none, EmitInterval: none, AlertRepeat: none, TrendThreshold: -5,
+		MaxOutOfOrderness: none, MaxFutureSkew: none,
 		Limits: iot.Limits{TemperatureMin: -30, HumidityMax: 50}}
 	for range 2 {
 		cfg.EnsureDefaults()
@@ -66,6 +67,12 @@ func TestDefaults(t *testing.T) {
 			cfg.AlertRepeat >= 0 || cfg.TrendThreshold >= 0 || cfg.MaxOutOfOrderness >= 0 ||
 			cfg.MaxFutureSkew >= 0 || cfg.Limits.TemperatureMax != 0 {
 			t.Errorf("given settings became %+v, %v", cfg, err)
+		}
+		for _, d := range []time.Duration{cfg.Grace, cfg.EmitInterval, cfg.AlertRepeat,
+			cfg.MaxOutOfOrderness, cfg.MaxFutureSkew} {
+			if d.Milliseconds() != 0 {
+				t.Errorf("none became %v", d)
+			}
 		}
 	}
 }

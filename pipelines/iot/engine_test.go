@@ -1,111 +1,42 @@
 package iot_test
 
 import (
-	"context"
-	"errors"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"pawl/internal/loadgen"
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/iot"
 	"pawl/pipelines/iot/devices"
-	"pawl/processor"
-	"pawl/schemas"
 )
 
-// rig is a broker and a registry in the process, with the pipeline's input topic.
+// rig runs the pipeline in the process.
 type rig struct {
-	opts     []kgo.Opt
-	addrs    []string
-	registry *schemas.Memory
-	cfg      iot.Config
+	*pipelinetest.Rig
+	cfg iot.Config
 }
 
 func newRig(t *testing.T, cfg iot.Config, partitions int32) *rig {
 	t.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions,
-		iot.Sensors),
-		kfake.BrokerConfigs(map[string]string{"log.retention.ms": "-1"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return &rig{opts: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, addrs: c.ListenAddrs(),
-		registry: schemas.NewMemory(), cfg: cfg}
+	r := &rig{pipelinetest.NewRig(t, partitions, iot.Sensors), cfg}
+	r.Engine.MaxOutOfOrderness = cfg.MaxOutOfOrderness
+	r.Engine.MaxFutureSkew = cfg.MaxFutureSkew
+	return r
 }
 
 // produce sends count readings.
 func (r *rig) produce(t *testing.T, load iot.LoadConfig, count int64) {
 	t.Helper()
 	load.Pipeline = r.cfg
-	_, err := loadgen.Run(context.Background(), loadgen.Config{Generator: iot.NewGenerator(load),
-		Options: r.opts, Registry: r.registry, Count: count})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.Load(t, iot.NewGenerator(load), count)
 }
 
 // drain runs one instance until all input is committed.
 func (r *rig) drain(t *testing.T, dir string, spec verify.Spec) *verify.Report {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	in, err := processor.Start(ctx, processor.Config{ApplicationID: "rig", Brokers: r.addrs,
-		Registry: r.registry, StateDir: dir, MaxOutOfOrderness: r.cfg.MaxOutOfOrderness,
-		MaxFutureSkew: r.cfg.MaxFutureSkew}, iot.New(r.cfg))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.await(t, in)
-	in.Stop()
-	if err := in.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	kafka, err := verify.NewKafka("rig", r.opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kafka.Close()
-	report, err := verify.Check(ctx, verify.Options{Spec: spec, ApplicationID: "rig",
-		Source: kafka, Registry: r.registry})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return report
-}
-
-// await waits until the group has committed the ends of all inputs.
-func (r *rig) await(t *testing.T, in *processor.Instance) {
-	t.Helper()
-	kafka, err := verify.NewKafka("rig", r.opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kafka.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	for {
-		lag, err := kafka.Lag(ctx, iot.Sensors)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if lag == 0 {
-			return
-		}
-		select {
-		case <-in.Done():
-			t.Fatal(errors.Join(errors.New("the instance ended"), in.Wait()))
-		case <-ctx.Done():
-			t.Fatalf("%d records are not processed after a minute", lag)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+	return r.Drain(t, dir, iot.New(r.cfg), spec)
 }
 
 // TestPipelineMatchesOracle runs generated load of every kind through the engine.
@@ -145,13 +76,7 @@ func TestPipelineMatchesOracle(t *testing.T) {
 			l.load.Start = time.Now().Add(-time.Hour)
 			r.produce(t, l.load, count)
 			report := r.drain(t, t.TempDir(), iot.Spec(l.cfg))
-			if report.Oracle != "match" {
-				t.Errorf("%+v", report)
-			}
-			if report.RecordsIn < count || report.RecordsOut < count || report.StateKeys == 0 ||
-				report.DeadLettered == 0 || report.Late == 0 {
-				t.Errorf("the run was no test: %+v", report)
-			}
+			pipelinetest.Match(t, report, count, count, 1)
 		})
 	}
 }
@@ -160,23 +85,13 @@ func TestPipelineMatchesOracle(t *testing.T) {
 func TestScriptMatchesOracle(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, scriptConfig(), 1)
-	s := newScript(t, r.registry)
-	client, err := kgo.NewClient(r.opts...)
-	if err != nil {
-		t.Fatal(err)
+	s := newScript(t, r.Registry)
+	lines := pipelinetest.Lines(t, "testdata/oracle.txt", 100)
+	var records []verify.Input
+	for _, l := range lines {
+		records = append(records, s.input(t, strings.Fields(l.Record)))
 	}
-	defer client.Close()
-	lines := scriptLines(t)
-	var recs []*kgo.Record
-	for _, line := range lines {
-		record, _, _ := strings.Cut(line, "->")
-		in := s.input(t, strings.Fields(record))
-		recs = append(recs, &kgo.Record{Topic: in.Topic, Key: in.Key, Value: in.Value,
-			Timestamp: time.UnixMilli(in.Timestamp)})
-	}
-	if err := client.ProduceSync(t.Context(), recs...).FirstErr(); err != nil {
-		t.Fatal(err)
-	}
+	r.Send(t, records...)
 	report := r.drain(t, t.TempDir(), iot.Spec(r.cfg))
 	if report.Oracle != "match" || report.RecordsIn != int64(len(lines)) {
 		t.Errorf("%+v", report)

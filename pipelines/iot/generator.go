@@ -1,8 +1,8 @@
 package iot
 
 import (
+	"cmp"
 	"math"
-	"strconv"
 	"time"
 
 	"pawl/internal/loadgen"
@@ -46,18 +46,10 @@ type LoadConfig struct {
 // EnsureDefaults replaces zero values by their defaults.
 func (c *LoadConfig) EnsureDefaults() {
 	c.Pipeline.EnsureDefaults()
-	share := func(v *float64, def float64) {
-		if *v == 0 {
-			*v = def
-		}
-	}
-	share(&c.Disorder, 0.1)
-	share(&c.Straggle, 0.01)
-	share(&c.Late, 0.002)
-	share(&c.Poison, 0.002)
-	share(&c.Anomalies, 0.002)
-	share(&c.Ties, 0.005)
-	share(&c.Rate, 5_000)
+	loadgen.DefaultShares(&c.Disorder, &c.Straggle, &c.Late, &c.Poison)
+	c.Anomalies = cmp.Or(c.Anomalies, 0.002)
+	c.Ties = cmp.Or(c.Ties, 0.005)
+	c.Rate = cmp.Or(c.Rate, 5_000)
 	if c.Sensors <= 0 {
 		c.Sensors = 10_000
 	}
@@ -214,31 +206,17 @@ func (g *Generator) disturb(s *sensor, r *schema.SensorReading) {
 
 func tenth(v float64) float64 { return math.Round(v*10) / 10 }
 
-func sensorName(n int) string {
-	s := strconv.Itoa(n)
-	return "sensor-000000"[:max(13-len(s), 7)] + s
-}
+func sensorName(n int) string { return loadgen.Name("sensor-", 6, n) }
 
 // place is where sensor n stands: on a grid of cities.
 func place(n int) schema.Location {
 	return schema.Location{Latitude: float64(n%120) - 60, Longitude: float64(n/120%340) - 170}
 }
 
-// eventTime is when a reading that arrives now was taken. Watermarks are at least
-// max.out.of.orderness below the arrivals so far.
+// eventTime is when a reading that arrives now was taken.
 func (g *Generator) eventTime(arrival int64) int64 {
-	disorder := g.cfg.Pipeline.MaxOutOfOrderness.Milliseconds()
-	grace := g.cfg.Pipeline.Grace.Milliseconds()
-	late := max(g.cfg.Late, 0)
-	straggle := late + max(g.cfg.Straggle, 0)
-	at := arrival
-	switch share := g.rand.Float64(); {
-	case share < late:
-		at -= disorder + grace + 1_000 + g.rand.Int64N(60_000)
-	case share < straggle:
-		at -= disorder + g.rand.Int64N(grace+1)
-	case share < straggle+g.cfg.Disorder:
-		at -= g.rand.Int64N(disorder + 1)
-	}
-	return max(at, 0)
+	c := &g.cfg
+	lag, _ := loadgen.Delays{Disorder: c.Disorder, Straggle: c.Straggle, Late: c.Late,
+		MaxOutOfOrderness: c.Pipeline.MaxOutOfOrderness, Grace: c.Pipeline.Grace}.Draw(g.rand)
+	return max(arrival-lag, 0)
 }

@@ -1,36 +1,16 @@
 package iot_test
 
 import (
-	"bytes"
-	"context"
-	"slices"
 	"testing"
 	"time"
 
 	"pawl/internal/loadgen"
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/iot"
 	"pawl/schemas"
 	schema "pawl/schemas/iot"
 )
-
-// generated returns a bound generator, and the resolver of its ids.
-func generated(t *testing.T, cfg iot.LoadConfig) (*iot.Generator, *schemas.Resolver) {
-	t.Helper()
-	reg := schemas.NewMemory()
-	r := schemas.NewResolver(reg)
-	g := iot.NewGenerator(cfg)
-	ids := make(map[string]int32)
-	for _, s := range g.Schemas() {
-		id, err := schemas.Bind(context.Background(), reg, r, s.Topic+"-value", s.Text, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids[s.Topic] = id
-	}
-	g.Bind(ids)
-	return g, r
-}
 
 func load(seed uint64) iot.LoadConfig {
 	return iot.LoadConfig{Seed: seed, Sensors: 500, Start: time.UnixMilli(1_790_000_000_000),
@@ -40,30 +20,9 @@ func load(seed uint64) iot.LoadConfig {
 // TestGeneratorIsDeterministic compares two runs of a seed, and another seed.
 func TestGeneratorIsDeterministic(t *testing.T) {
 	t.Parallel()
-	same := func(a, b loadgen.Record) bool {
-		return a.Topic == b.Topic && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value) &&
-			a.Timestamp == b.Timestamp
-	}
-	draw := func(seed uint64) []loadgen.Record {
-		g, _ := generated(t, load(seed))
-		recs := make([]loadgen.Record, 5_000)
-		for i := range recs {
-			recs[i] = g.Next()
-		}
-		return recs
-	}
-	first := draw(7)
-	if !slices.EqualFunc(first, draw(7), same) {
-		t.Error("the same seed gives other records")
-	}
-	if slices.EqualFunc(first, draw(8), same) {
-		t.Error("another seed gives the same records")
-	}
-	for i := 1; i < len(first); i++ {
-		if first[i].Timestamp < first[i-1].Timestamp {
-			t.Fatalf("record %d arrives before the one before", i)
-		}
-	}
+	pipelinetest.Deterministic(t, 5_000, func(seed uint64) loadgen.Generator {
+		return iot.NewGenerator(load(seed))
+	})
 }
 
 // judged counts what the oracle makes of generated records.
@@ -77,27 +36,27 @@ type judged struct {
 
 func judge(t *testing.T, cfg iot.LoadConfig, records int) *judged {
 	t.Helper()
-	g, r := generated(t, cfg)
-	o := iot.NewOracle(cfg.Pipeline, r)
-	j := &judged{seen: make(map[string]int)}
-	living := 0
-	for i := range records {
-		rec := g.Next()
-		out, err := o.Feed(context.Background(), verify.Input{Topic: rec.Topic, Offset: int64(i),
-			Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp})
-		if err != nil {
-			t.Fatal(err)
-		}
+	j := new(judged)
+	var o *iot.Oracle
+	model := func(r *schemas.Resolver) verify.Model {
+		o = iot.NewOracle(cfg.Pipeline, r)
+		return o
+	}
+	living, n := 0, 0
+	tell := func(seen map[string]int, _ loadgen.Record, out verify.Outcome) {
+		j.seen = seen
 		if len(out.Outputs) == 0 {
-			j.seen[outcome(out)]++
+			seen[outcome(out)]++
 		}
 		j.outputs(out.Outputs)
-		if i%1000 == 0 {
+		if n%1000 == 0 {
 			was := living
 			living = len(o.State())
 			j.ended = max(j.ended, was-living)
 		}
+		n++
 	}
+	pipelinetest.Judge(t, iot.NewGenerator(cfg), model, records, tell)
 	return j
 }
 
@@ -138,23 +97,15 @@ func TestGeneratorMakesEverything(t *testing.T) {
 	t.Parallel()
 	const records = 100_000
 	j := judge(t, load(1), records)
-	for _, kind := range []string{"INCREASING", "DECREASING", "STABLE", "TEMPERATURE_OUT_OF_RANGE",
-		"HIGH_HUMIDITY", "LOW_BATTERY", "late sensor", "dead DecodeError", "dead UnknownSchema",
-		"dead IncompatibleSchema", "dead NullValue", "dead MissingKey", "dead KeyMismatch",
-		"dead Rejected", "dead FutureTimestamp", "dead InvalidTimestamp"} {
-		if j.seen[kind] < 20 {
-			t.Errorf("only %d of %q in %d records", j.seen[kind], kind, records)
-		}
-	}
-	if late := j.seen["late sensor"]; late < records/1000 || late > records/300 {
-		t.Errorf("%d of %d records are late, want about 0.2%%", late, records)
-	}
+	pipelinetest.AtLeast(t, j.seen, 20, "INCREASING", "DECREASING", "STABLE",
+		"TEMPERATURE_OUT_OF_RANGE", "HIGH_HUMIDITY", "LOW_BATTERY", "late sensor",
+		"dead DecodeError", "dead UnknownSchema", "dead IncompatibleSchema", "dead NullValue",
+		"dead MissingKey", "dead KeyMismatch", "dead Rejected", "dead FutureTimestamp",
+		"dead InvalidTimestamp")
+	pipelinetest.FewLate(t, j.seen["late sensor"], records)
 	if j.repeats < 100 || j.ended < 300 || j.outside > 0 || j.anomalies > records/3 {
 		t.Errorf("%d anomalies raise no alert, %d windows ended at a time, %d values are neither "+
 			"plain nor an anomaly, %d anomalies", j.repeats, j.ended, j.outside, j.anomalies)
-	}
-	if t.Failed() {
-		t.Log(j.seen)
 	}
 }
 
@@ -182,7 +133,7 @@ func TestSensorsFallSilent(t *testing.T) {
 	t.Parallel()
 	cfg := load(3)
 	cfg.PauseEvery, cfg.Poison, cfg.Pipeline.Span = 0, -1, 10*time.Second
-	g, _ := generated(t, cfg)
+	g, _ := pipelinetest.Bound(t, iot.NewGenerator(cfg))
 	last, silent := make(map[string]int64), make(map[string]bool)
 	for range 20_000 { // 200 s, in which a sensor has a reading every 5 s
 		rec := g.Next()

@@ -2,17 +2,14 @@ package iot_test
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"math"
-	"os"
 	"reflect"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/iot"
 	"pawl/schemas"
@@ -43,33 +40,20 @@ func scriptConfig() iot.Config {
 func newScript(t *testing.T, reg schemas.Registry) *script {
 	t.Helper()
 	r := schemas.NewResolver(reg)
-	id, err := schemas.Bind(context.Background(), reg, r, "iot-sensors-value",
-		schema.SensorReadingType().String(), true)
-	if err != nil {
-		t.Fatal(err)
-	}
 	return &script{oracle: iot.NewOracle(scriptConfig(), r),
-		readings: schemas.NewEncoder(schema.SensorReadingType(), id)}
+		readings: pipelinetest.Encoder(t, reg, r, iot.Sensors, schema.SensorReadingType())}
 }
 
 // input makes the record of one line.
 func (s *script) input(t *testing.T, words []string) verify.Input {
 	t.Helper()
-	number := func(word string) float64 {
-		n, err := strconv.ParseFloat(word, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
+	number := func(word string) float64 { return pipelinetest.Float(t, word) }
 	in := verify.Input{Topic: iot.Sensors, Timestamp: int64(number(words[0])), Offset: s.offset,
 		Key: []byte(words[1])}
 	s.offset++
 	var err error
 	if words[1] == "raw" {
-		if words[2] != "null" {
-			in.Value, err = hex.DecodeString(words[2])
-		}
+		in.Value = pipelinetest.Raw(t, words[2])
 	} else {
 		r := schema.SensorReading{SensorID: words[1],
 			Timestamp:   time.UnixMilli(int64(number(words[2]))),
@@ -108,13 +92,8 @@ func (s *script) feed(t *testing.T, line string) (verify.Input, verify.Outcome) 
 
 // outcome prints what became of a record.
 func outcome(out verify.Outcome) string {
-	switch {
-	case out.Fate == verify.Dead:
-		return "dead " + out.Exception
-	case out.Fate == verify.Late:
-		return "late " + out.Window
-	case len(out.Outputs) == 0:
-		return out.Fate.String()
+	if len(out.Outputs) == 0 {
+		return pipelinetest.Fate(out)
 	}
 	var words []string
 	for _, o := range out.Outputs {
@@ -141,27 +120,9 @@ func outcome(out verify.Outcome) string {
 func TestOracleScript(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, schemas.NewMemory())
-	lines := scriptLines(t)
-	for _, line := range lines {
-		record, want, _ := strings.Cut(line, "->")
+	pipelinetest.RunScript(t, "testdata/oracle.txt", 100, func(record string) string {
 		_, out := s.feed(t, record)
-		if got := outcome(out); got != strings.TrimSpace(want) {
-			t.Errorf("%s\ngot    %s", line, got)
-		}
-	}
-	if len(lines) < 100 {
-		t.Errorf("only %d lines were run", len(lines))
-	}
-}
-
-func scriptLines(t *testing.T) []string {
-	t.Helper()
-	text, err := os.ReadFile("testdata/oracle.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool {
-		return line == "" || line[0] == '#'
+		return outcome(out)
 	})
 }
 

@@ -2,63 +2,23 @@ package iot
 
 import (
 	"math"
-	"time"
 
 	"pawl/internal/loadgen"
 	schema "pawl/schemas/iot"
 )
 
-// poisons are the ways in which a generated reading can be broken.
-const (
-	poisonTruncated = iota
-	poisonTrailing
-	poisonMagic
-	poisonShort
-	poisonUnknownSchema
-	poisonOtherSchema
-	poisonNullValue
-	poisonNullKey
-	poisonOtherKey
-	poisonAbsurd
-	poisonFuture
-	poisonBeforeEpoch
-	poisons
-)
-
 // poison makes a broken record of a sound reading.
 func (g *Generator) poison(r schema.SensorReading, arrival int64) loadgen.Record {
-	kind := g.rand.IntN(poisons)
-	switch kind {
-	case poisonAbsurd:
-		g.spoil(&r)
-	case poisonFuture:
-		r.Timestamp = time.UnixMilli(arrival).Add(g.cfg.Pipeline.MaxFutureSkew + time.Second)
-	case poisonBeforeEpoch:
-		r.Timestamp = time.UnixMilli(-1 - g.rand.Int64N(1_000_000))
+	own := []func(){
+		func() { g.spoil(&r) },
+		func() { r.Timestamp = loadgen.Future(arrival, g.cfg.Pipeline.MaxFutureSkew) },
+		func() { r.Timestamp = loadgen.BeforeEpoch(g.rand) },
 	}
-	rec := g.reading(r, arrival)
-	switch kind {
-	case poisonTruncated:
-		rec.Value = rec.Value[:5+g.rand.IntN(len(rec.Value)-5)]
-	case poisonTrailing:
-		rec.Value = append(rec.Value, 0)
-	case poisonMagic:
-		rec.Value[0] = 1
-	case poisonShort:
-		rec.Value = rec.Value[:g.rand.IntN(5)]
-	case poisonUnknownSchema:
-		copy(rec.Value[1:5], []byte{0x7f, 0xff, 0xff, 0x00})
-	case poisonOtherSchema:
-		rec.Value = loadgen.Encoded(&g.slab, g.alerts, &schema.SensorAlert{SensorID: r.SensorID,
+	sound := func() loadgen.Record { return g.reading(r, arrival) }
+	return g.slab.Poison(g.rand, own, sound, func() []byte {
+		return loadgen.Encoded(&g.slab, g.alerts, &schema.SensorAlert{SensorID: r.SensorID,
 			Type: schema.AlertBattery, Severity: schema.SeverityMedium})
-	case poisonNullValue:
-		rec.Value = nil
-	case poisonNullKey:
-		rec.Key = nil
-	case poisonOtherKey:
-		rec.Key = g.slab.Bytes(r.SensorID + "x")
-	}
-	return rec
+	})
 }
 
 // spoil puts a value into a reading that cannot be measured.

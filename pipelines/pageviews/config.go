@@ -1,6 +1,7 @@
 package pageviews
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -31,16 +32,9 @@ const (
 // EnsureDefaults replaces zero values by their defaults. Doing it twice is doing it once: what is
 // negative stays so.
 func (c *Config) EnsureDefaults() {
-	duration := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	if c.Span == 0 {
-		c.Span = 5 * time.Minute
-	}
-	duration(&c.MaxOutOfOrderness, 2*time.Second)
-	duration(&c.MaxFutureSkew, time.Hour)
+	c.Span = cmp.Or(c.Span, 5*time.Minute)
+	c.MaxOutOfOrderness = cmp.Or(c.MaxOutOfOrderness, 2*time.Second)
+	c.MaxFutureSkew = cmp.Or(c.MaxFutureSkew, time.Hour)
 }
 
 // Validate reports all faults of c together, each as "key=value: what is wrong; mend".

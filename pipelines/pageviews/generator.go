@@ -1,6 +1,7 @@
 package pageviews
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -48,18 +49,8 @@ type LoadConfig struct {
 // EnsureDefaults replaces zero values by their defaults.
 func (c *LoadConfig) EnsureDefaults() {
 	c.Pipeline.EnsureDefaults()
-	share := func(v *float64, def float64) {
-		if *v == 0 {
-			*v = def
-		}
-		*v = max(*v, 0)
-	}
-	share(&c.Skew, 1)
-	share(&c.Disorder, 0.1)
-	share(&c.Straggle, 0.01)
-	share(&c.Late, 0.002)
-	share(&c.Poison, 0.002)
-	share(&c.Pauses, 0)
+	c.Skew = cmp.Or(c.Skew, 1)
+	loadgen.DefaultShares(&c.Disorder, &c.Straggle, &c.Late, &c.Poison)
 	if c.Rate <= 0 {
 		c.Rate = 10
 	}
@@ -114,7 +105,7 @@ func (g *Generator) Next() loadgen.Record {
 	arrival := g.cfg.Start.UnixMilli() + int64(float64(g.n)/g.cfg.Rate*1000) + g.paused
 	g.n++
 	v := schema.PageView{
-		EventID:   "v" + strconv.FormatUint(g.cfg.Seed, 36) + "-" + strconv.FormatInt(g.n, 10),
+		EventID:   loadgen.ID("v", g.cfg.Seed, g.n),
 		Page:      g.page(arrival),
 		UserID:    "user-" + strconv.Itoa(g.rand.IntN(g.cfg.Users)),
 		Timestamp: time.UnixMilli(g.eventTime(arrival)),
@@ -138,13 +129,10 @@ func (g *Generator) view(v schema.PageView, arrival int64) loadgen.Record {
 // page picks what is viewed now: by rank, which is another page's with every shift.
 func (g *Generator) page(arrival int64) string {
 	shift := max(g.cfg.Shift.Milliseconds(), 1)
-	return pageName((arrival/shift + int64(g.skew.Draw(g.rand))) % int64(g.cfg.Pages))
+	return pageName(int((arrival/shift + int64(g.skew.Draw(g.rand))) % int64(g.cfg.Pages)))
 }
 
-func pageName(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	return "/article/0000"[:max(13-len(s), 9)] + s
-}
+func pageName(n int) string { return loadgen.Name("/article/", 4, n) }
 
 // referrer is where half of the views come from.
 func (g *Generator) referrer() string {
@@ -154,22 +142,13 @@ func (g *Generator) referrer() string {
 	return "https://search.example/?q=" + strconv.Itoa(g.rand.IntN(100))
 }
 
-// eventTime is when a view that arrives now happened. Watermarks are at least max.out.of.orderness
-// below the arrivals so far.
+// eventTime is when a view that arrives now happened.
 func (g *Generator) eventTime(arrival int64) int64 {
-	disorder := g.cfg.Pipeline.disorder().Milliseconds()
-	grace := g.cfg.Pipeline.grace().Milliseconds()
-	share := g.rand.Float64()
-	at := arrival
-	switch {
-	case share < g.cfg.Late:
-		at -= disorder + grace + 1_000 + g.rand.Int64N(60_000)
-	case share < g.cfg.Late+g.cfg.Straggle:
-		at -= disorder + g.rand.Int64N(grace+1)
-	case share < g.cfg.Late+g.cfg.Straggle+g.cfg.Disorder:
-		at -= g.rand.Int64N(disorder + 1)
-	}
-	if g.rand.IntN(8) == 0 && at == arrival && at%1000 <= disorder {
+	c := &g.cfg
+	lag, _ := loadgen.Delays{Disorder: c.Disorder, Straggle: c.Straggle, Late: c.Late,
+		MaxOutOfOrderness: c.Pipeline.MaxOutOfOrderness, Grace: c.Pipeline.Grace}.Draw(g.rand)
+	at := arrival - lag
+	if g.rand.IntN(8) == 0 && at == arrival && at%1000 <= c.Pipeline.disorder().Milliseconds() {
 		at -= at % 1000 // the last moment of a second
 	}
 	return max(at, 0)

@@ -1,37 +1,16 @@
 package pageviews_test
 
 import (
-	"bytes"
-	"context"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pawl/internal/loadgen"
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/pageviews"
-	"pawl/schemas"
 	schema "pawl/schemas/pageviews"
 )
-
-// generated returns a bound generator, and the resolver of its ids.
-func generated(t *testing.T, cfg pageviews.LoadConfig) (*pageviews.Generator, *schemas.Resolver) {
-	t.Helper()
-	reg := schemas.NewMemory()
-	r := schemas.NewResolver(reg)
-	g := pageviews.NewGenerator(cfg)
-	ids := make(map[string]int32)
-	for _, s := range g.Schemas() {
-		id, err := schemas.Bind(context.Background(), reg, r, s.Topic+"-value", s.Text, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids[s.Topic] = id
-	}
-	g.Bind(ids)
-	return g, r
-}
 
 func load(seed uint64) pageviews.LoadConfig {
 	return pageviews.LoadConfig{Seed: seed, Start: time.UnixMilli(1_790_000_000_000), Rate: 50,
@@ -41,53 +20,23 @@ func load(seed uint64) pageviews.LoadConfig {
 // TestGeneratorIsDeterministic compares two runs of a seed, and another seed.
 func TestGeneratorIsDeterministic(t *testing.T) {
 	t.Parallel()
-	same := func(a, b loadgen.Record) bool {
-		return a.Topic == b.Topic && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value) &&
-			a.Timestamp == b.Timestamp
-	}
-	draw := func(seed uint64) []loadgen.Record {
-		g, _ := generated(t, load(seed))
-		recs := make([]loadgen.Record, 5_000)
-		for i := range recs {
-			recs[i] = g.Next()
-		}
-		return recs
-	}
-	first := draw(7)
-	if !slices.EqualFunc(first, draw(7), same) {
-		t.Error("the same seed gives other records")
-	}
-	if slices.EqualFunc(first, draw(8), same) {
-		t.Error("another seed gives the same records")
-	}
-	for i := 1; i < len(first); i++ {
-		if first[i].Timestamp < first[i-1].Timestamp {
-			t.Fatalf("record %d arrives before the one before", i)
-		}
-	}
+	pipelinetest.Deterministic(t, 5_000, func(seed uint64) loadgen.Generator {
+		return pageviews.NewGenerator(load(seed))
+	})
 }
 
 // TestGeneratorMakesEverything lets the oracle judge generated records: every kind of fault, late
 // ones, and results up, down and to 0 are among them.
 func TestGeneratorMakesEverything(t *testing.T) {
 	t.Parallel()
-	g, r := generated(t, load(1))
-	o := pageviews.NewOracle(pageviews.Config{}, r)
-	seen := make(map[string]int)
 	last := make(map[string]int64)
 	const records = 100_000
 	before := load(1).Start.UnixMilli()
-	for i := range records {
-		rec := g.Next()
+	tell := func(seen map[string]int, rec loadgen.Record, out verify.Outcome) {
 		if rec.Timestamp > before+1_000 {
 			seen["pause"]++
 		}
 		before = rec.Timestamp
-		out, err := o.Feed(context.Background(), verify.Input{Topic: rec.Topic, Offset: int64(i),
-			Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp})
-		if err != nil {
-			t.Fatal(err)
-		}
 		switch out.Fate {
 		case verify.Dead:
 			seen["dead "+out.Exception]++
@@ -106,19 +55,13 @@ func TestGeneratorMakesEverything(t *testing.T) {
 			last[out.Key] = out.Value.(schema.PageCount).Views
 		}
 	}
-	for _, kind := range []string{"pause", "up", "down", "zero", "late page", "dead DecodeError",
-		"dead UnknownSchema", "dead IncompatibleSchema", "dead NullValue", "dead MissingKey",
-		"dead KeyMismatch", "dead Rejected", "dead FutureTimestamp", "dead InvalidTimestamp"} {
-		if seen[kind] < 20 {
-			t.Errorf("only %d of %q in %d records", seen[kind], kind, records)
-		}
-	}
-	if late := seen["late page"]; late < records/1000 || late > records/300 {
-		t.Errorf("%d of %d records are late, want about 0.2%%", late, records)
-	}
-	if t.Failed() {
-		t.Log(seen)
-	}
+	seen := pipelinetest.Judge(t, pageviews.NewGenerator(load(1)),
+		pageviews.Spec(pageviews.Config{}).NewModel, records, tell)
+	pipelinetest.AtLeast(t, seen, 20, "pause", "up", "down", "zero", "late page",
+		"dead DecodeError", "dead UnknownSchema", "dead IncompatibleSchema", "dead NullValue",
+		"dead MissingKey", "dead KeyMismatch", "dead Rejected", "dead FutureTimestamp",
+		"dead InvalidTimestamp")
+	pipelinetest.FewLate(t, seen["late page"], records)
 }
 
 // TestPopularityShifts: at least 20 pages are viewed at a time; every one of all is the most viewed
@@ -126,7 +69,7 @@ func TestGeneratorMakesEverything(t *testing.T) {
 func TestPopularityShifts(t *testing.T) {
 	t.Parallel()
 	cfg := pageviews.LoadConfig{Start: time.UnixMilli(1_790_000_000_000), Rate: 100, Poison: -1}
-	g, _ := generated(t, cfg)
+	g, _ := pipelinetest.Bound(t, pageviews.NewGenerator(cfg))
 	const minutes, perMinute = 30, 6_000
 	leads := make(map[string]bool)
 	quiet := make(map[string]int64) // ms of the last view

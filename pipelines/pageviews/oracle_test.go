@@ -1,16 +1,14 @@
 package pageviews_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/hex"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"pawl/internal/pipelinetest"
 	"pawl/internal/verify"
 	"pawl/pipelines/pageviews"
 	"pawl/schemas"
@@ -27,28 +25,17 @@ func newOracleScript(t *testing.T) *oracleScript {
 	t.Helper()
 	reg := schemas.NewMemory()
 	r := schemas.NewResolver(reg)
-	id, err := schemas.Bind(context.Background(), reg, r, "page-views-value",
-		schema.PageViewType().String(), true)
-	if err != nil {
-		t.Fatal(err)
-	}
 	cfg := pageviews.Config{Span: 3 * time.Second, Grace: 500 * time.Millisecond,
 		MaxOutOfOrderness: 200 * time.Millisecond, MaxFutureSkew: time.Minute}
 	return &oracleScript{oracle: pageviews.NewOracle(cfg, r),
-		views: schemas.NewEncoder(schema.PageViewType(), id)}
+		views: pipelinetest.Encoder(t, reg, r, pageviews.PageViews, schema.PageViewType())}
 }
 
 // run gives one line to the oracle and prints what came of it.
 func (s *oracleScript) run(t *testing.T, line string) string {
 	t.Helper()
 	words := strings.Fields(line)
-	number := func(i int) int64 {
-		n, err := strconv.ParseInt(words[i], 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
+	number := func(i int) int64 { return pipelinetest.Int(t, words[i]) }
 	if words[0] == "idle" {
 		return outcome(t, verify.Outcome{Outputs: s.oracle.Idle(number(1))})
 	}
@@ -61,9 +48,7 @@ func (s *oracleScript) run(t *testing.T, line string) string {
 			in.Key = []byte(strings.TrimPrefix(words[4], "key="))
 		}
 	case "raw":
-		if words[2] != "null" {
-			in.Value, err = hex.DecodeString(words[2])
-		}
+		in.Value = pipelinetest.Raw(t, words[2])
 	default:
 		t.Fatalf("unknown word %q", words[1])
 	}
@@ -97,13 +82,8 @@ func (s *oracleScript) view(in *verify.Input, page string, at int64) *schema.Pag
 // outcome prints what became of a record.
 func outcome(t *testing.T, out verify.Outcome) string {
 	t.Helper()
-	switch {
-	case out.Fate == verify.Dead:
-		return "dead " + out.Exception
-	case out.Fate == verify.Late:
-		return "late " + out.Window
-	case len(out.Outputs) == 0:
-		return out.Fate.String()
+	if len(out.Outputs) == 0 {
+		return pipelinetest.Fate(out)
 	}
 	var words []string
 	for _, o := range out.Outputs {
@@ -122,27 +102,10 @@ func outcome(t *testing.T, out verify.Outcome) string {
 // TestOracleScript runs testdata/oracle.txt line by line.
 func TestOracleScript(t *testing.T) {
 	t.Parallel()
-	f, err := os.Open("testdata/oracle.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	s := newOracleScript(t)
-	checked := 0
-	for lines, n := bufio.NewScanner(f), 1; lines.Scan(); n++ {
-		line := lines.Text()
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		record, want, _ := strings.Cut(line, "->")
-		if got := s.run(t, record); got != strings.TrimSpace(want) {
-			t.Errorf("line %d: %s\ngot    %s", n, line, got)
-		}
-		checked++
-	}
-	if checked < 30 {
-		t.Errorf("only %d lines were run", checked)
-	}
+	pipelinetest.RunScript(t, "testdata/oracle.txt", 30, func(record string) string {
+		return s.run(t, record)
+	})
 	// What came last stands on second 260; the minute before it is gone.
 	if got := fmt.Sprint(s.oracle.State()); got != "map[page-minutes/a:[{260 1}]]" {
 		t.Errorf("state at the end: %s", got)

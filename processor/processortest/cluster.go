@@ -32,6 +32,7 @@ type cluster struct {
 // member is one task with what Kafka and its disk hold of it.
 type member struct {
 	partition int32
+	inputs    []processor.OfflineInput
 	disk      disk
 	task      *processor.OfflineTask
 	changelog []*kgo.Record
@@ -52,15 +53,16 @@ func newCluster(set settings, pipeline func() *processor.Pipeline, newDisk func(
 	}
 	for _, t := range c.app.Topics() {
 		c.kinds[t.Name] = t.Kind
-		if t.Kind == processor.TopicInput || t.Kind == processor.TopicTable {
+		switch t.Kind {
+		case processor.TopicInput, processor.TopicTable, processor.TopicGlobal:
 			c.inputs = append(c.inputs, t.Name)
-			c.logs[t.Name] = make([][]*kgo.Record, set.partitions)
-			c.boot[t.Name] = make([]int64, set.partitions)
+			c.logs[t.Name] = make([][]*kgo.Record, t.Partitions)
+			c.boot[t.Name] = make([]int64, t.Partitions)
 		}
 	}
-	for p := range set.partitions {
-		m := &member{partition: int32(p), disk: newDisk()}
-		m.offsets = slices.Repeat([]int64{-1}, len(c.inputs))
+	for p := range int32(set.partitions) {
+		m := &member{partition: p, disk: newDisk(), inputs: c.app.Inputs(p)}
+		m.offsets = slices.Repeat([]int64{-1}, len(m.inputs))
 		c.members = append(c.members, m)
 	}
 	return c, nil
@@ -69,7 +71,8 @@ func newCluster(set settings, pipeline func() *processor.Pipeline, newDisk func(
 // bind makes the pipeline of a new process.
 func (c *cluster) bind() error {
 	var err error
-	c.app, err = processor.NewOffline(c.set.engine, c.set.partitions, c.pipeline())
+	c.app, err = processor.NewOffline(c.set.engine, c.set.partitions, c.pipeline(),
+		processor.GlobalPartitions(c.set.globals))
 	return err
 }
 
@@ -84,7 +87,7 @@ func (c *cluster) send(r Record) error {
 		return err
 	}
 	if rec.Key != nil {
-		rec.Partition = c.app.Partition(rec.Key)
+		rec.Partition = c.app.Partition(r.Topic, rec.Key)
 	}
 	rec.Offset = int64(len(logs[rec.Partition]))
 	logs[rec.Partition] = append(logs[rec.Partition], rec)
@@ -107,9 +110,9 @@ func (c *cluster) open(m *member) error {
 		return err
 	}
 	logs := processor.OfflineLogs{Changelog: m.changelog, Offsets: m.offsets}
-	for _, topic := range c.inputs {
-		logs.Ends = append(logs.Ends, int64(len(c.logs[topic][m.partition])))
-		logs.Boot = append(logs.Boot, c.boot[topic][m.partition])
+	for _, in := range m.inputs {
+		logs.Ends = append(logs.Ends, int64(len(c.logs[in.Topic][in.Partition])))
+		logs.Boot = append(logs.Boot, c.boot[in.Topic][in.Partition])
 	}
 	if m.task, err = c.app.Open(m.partition, store, logs); err != nil {
 		return err
@@ -134,12 +137,20 @@ func (m *member) rewind() {
 
 // feed gives the task up to n more records of an input and says whether there were any.
 func (c *cluster) feed(m *member, input, n int) bool {
-	log := c.logs[c.inputs[input]][m.partition]
+	in := m.inputs[input]
+	log := c.logs[in.Topic][in.Partition]
 	from := m.fed[input]
 	to := min(from+int64(n), int64(len(log)))
 	m.task.Feed(input, log[from:to], int64(len(log)))
 	m.fed[input] = to
 	return to > from
+}
+
+// feedAll gives the task all records of all its inputs.
+func (c *cluster) feedAll(m *member) {
+	for i, in := range m.inputs {
+		c.feed(m, i, len(c.logs[in.Topic][in.Partition]))
+	}
 }
 
 // step takes the task's next record, and says whether there was one.
@@ -204,7 +215,9 @@ func (c *cluster) commit() {
 		m.place = m.end - 1
 		m.end++ // the transaction's marker
 		for i, in := range m.share.Position.Inputs {
-			m.offsets[i] = in.Offset
+			if !m.inputs[i].Global {
+				m.offsets[i] = in.Offset
+			}
 		}
 	}
 }

@@ -26,7 +26,7 @@ func New(t testing.TB, p *processor.Pipeline, opts ...Option) *Driver {
 	t.Helper()
 	d := &Driver{t: t, now: Epoch, chance: rand.New(rand.NewPCG(1, 1)), taken: make(map[int]bool)}
 	var err error
-	d.c, err = newCluster(newSettings(opts, 1), func() *processor.Pipeline { return p },
+	d.c, err = newCluster(newSettings(opts, 1, 1), func() *processor.Pipeline { return p },
 		func() disk { return newMemory() })
 	d.must(err)
 	d.must(d.c.start())
@@ -59,9 +59,7 @@ func (d *Driver) process() {
 	d.t.Helper()
 	for _, m := range d.c.members {
 		for more := true; more; {
-			for i := range d.c.inputs {
-				d.c.feed(m, i, len(d.c.logs[d.c.inputs[i]][m.partition]))
-			}
+			d.c.feedAll(m)
 			var err error
 			more, err = d.c.step(m)
 			d.must(err)

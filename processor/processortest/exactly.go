@@ -31,12 +31,12 @@ var seedFlag = flag.Uint64("pawl.seed", 0, "the one schedule that Exactly shall 
 // expectations, or a model.
 func Exactly(t testing.TB, pipeline func() *processor.Pipeline, records []Record, opts ...Option) {
 	t.Helper()
-	set := newSettings(opts, 2)
+	set := newSettings(opts, 2, 3)
 	want, err := plainly(set, pipeline, records)
 	if err != nil {
 		t.Fatalf("the records cannot be processed in one epoch: %v", err)
 	}
-	for seed := uint64(1); seed <= uint64(set.schedules); seed++ {
+	for seed := uint64(1); seed <= set.seeds(schedules); seed++ {
 		if *seedFlag != 0 {
 			seed = *seedFlag
 		}
@@ -49,6 +49,9 @@ func Exactly(t testing.TB, pipeline func() *processor.Pipeline, records []Record
 	}
 }
 
+// schedules is how many are tried unless the test says, and how many seeds are simulated.
+const schedules = 40
+
 // plainly runs the records in one epoch.
 func plainly(set settings, pipeline func() *processor.Pipeline, records []Record) (*outcome,
 	error) {
@@ -58,9 +61,7 @@ func plainly(set settings, pipeline func() *processor.Pipeline, records []Record
 	}
 	for _, m := range c.members {
 		for more := true; more; {
-			for i, topic := range c.inputs {
-				c.feed(m, i, len(c.logs[topic][m.partition]))
-			}
+			c.feedAll(m)
 			if more, err = c.step(m); err != nil {
 				return nil, err
 			}

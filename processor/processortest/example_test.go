@@ -65,3 +65,24 @@ func ExampleExactly() {
 	fmt.Println(t.Failed())
 	// Output: false
 }
+
+// Instances die and freeze while the payments arrive. A test calls it once: the instances are
+// processes of the test binary, started again with this test alone.
+func ExampleChaos() {
+	var payments []processortest.Record
+	for n := range 10_000 {
+		payments = append(payments, processortest.Record{Topic: "payments",
+			Key: fmt.Sprint("card-", n%7), Value: payment{ID: fmt.Sprint("p", n), Cents: 100},
+			Time: processortest.Time(time.Duration(n) * time.Second)})
+	}
+	processortest.Chaos(t, velocity, payments, processortest.Duration(20*time.Second),
+		processortest.Instances(3), processortest.Partitions(4))
+}
+
+// Ten seeds, each of them another history of lost requests, late answers and deaths. It needs
+// go test -tags synctests.
+func ExampleSimulate() {
+	payments := []processortest.Record{{Topic: "payments", Key: "card-1",
+		Value: payment{ID: "p1", Cents: 100}, Time: processortest.Epoch}}
+	processortest.Simulate(t, velocity, payments, processortest.Schedules(10))
+}

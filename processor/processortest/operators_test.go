@@ -97,6 +97,20 @@ var operators = map[string]func(p *processor.Pipeline, out say) (left, right han
 			func(ctx *processor.Context, m processor.Match[visit]) { out(ctx, "%v", m) })
 		return h, h
 	},
+	"map": func(p *processor.Pipeline, out say) (left, right handler) {
+		seen := processor.Keyed(p, "seen", visitType())
+		count := func(ctx *processor.Context, v visit) error {
+			sum, _ := seen.Get(ctx)
+			sum = add(sum, v)
+			seen.Set(ctx, sum)
+			out(ctx, "%v", sum)
+			return nil
+		}
+		half := func(v visit) visit { v.Value /= 2; return v }
+		name := func(v visit) string { return v.User }
+		tell := func(ctx *processor.Context, name string) error { out(ctx, "%s", name); return nil }
+		return processor.Map(half, count), processor.Branch(count, processor.Map(name, tell))
+	},
 	"stateless": func(p *processor.Pipeline, out say) (left, right handler) {
 		tell := func(ctx *processor.Context, v visit) error {
 			out(ctx, "%v", v)

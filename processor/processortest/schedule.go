@@ -119,7 +119,7 @@ func (s *schedule) tick() (ticked bool, err error) {
 
 // fetch gives a task that has nothing to do more records, of one input that has some.
 func (s *schedule) fetch(m *member) bool {
-	for _, input := range s.chance.Perm(len(s.c.inputs)) {
+	for _, input := range s.chance.Perm(len(m.inputs)) {
 		if s.c.feed(m, input, 1+s.chance.IntN(2*s.rhythm)) {
 			return true
 		}

@@ -16,7 +16,7 @@ func (d *Driver) Want(topic, key string, value any) {
 	d.known(topic)
 	want, err := encode(d.c.app, Record{Topic: topic, Key: key, Value: value})
 	d.must(err)
-	partition := d.c.app.Partition(want.Key)
+	partition := d.c.app.Partition(topic, want.Key)
 	o := d.next(func(o *output) bool {
 		return o.rec.Topic == topic && o.rec.Partition == partition
 	})

@@ -1,69 +1,20 @@
 package fraud
 
 import (
-	"reflect"
 	"testing"
-	"time"
 
+	"pawl/internal/schematest"
 	"pawl/schemas"
 )
 
-// fill gives every field below v a value of its own.
-func fill(v reflect.Value, next *int64) {
-	*next++
-	switch {
-	case v.Type() == reflect.TypeFor[time.Time]():
-		v.Set(reflect.ValueOf(time.UnixMilli(*next).UTC()))
-	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i), next)
-			if v.Type().Field(i).Name == "Reason" {
-				v.Field(i).SetString(ReasonAmount)
-			}
-		}
-	case v.Kind() == reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		fill(v.Index(0), next)
-		fill(v.Index(1), next)
-	case v.Kind() == reflect.String:
-		v.SetString("text")
-	case v.Kind() == reflect.Bool:
-		v.SetBool(true)
-	default:
-		v.SetInt(*next)
-	}
-}
-
-// check wants schema and Go type to agree in every field.
-func check[V any](t *testing.T, typ schemas.Type[V]) {
-	t.Helper()
-	if err := typ.Err(); err != nil {
-		t.Error(err)
-		return
-	}
-	var want, got V
-	fill(reflect.ValueOf(&want).Elem(), new(int64))
-	r := schemas.NewResolver(nil)
-	if err := r.Add(1, typ.String()); err != nil {
-		t.Fatal(err)
-	}
-	data, err := schemas.NewEncoder(typ, 1).Append(nil, &want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = schemas.NewDecoder(typ, r).Decode(data, &got)
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%s: read %+v, %v; wrote %+v", typ.Name(), got, err, want)
-	}
-}
-
 func TestTypes(t *testing.T) {
-	check(t, TransactionType())
-	check(t, DecisionType())
-	check(t, AlertType())
-	check(t, LimitsType())
-	check(t, VelocityType())
-	check(t, VelocityNodeType())
+	reason := schematest.Enum{Field: "Reason", Symbol: ReasonAmount}
+	schematest.RoundTrip(t, TransactionType())
+	schematest.RoundTrip(t, DecisionType(), reason)
+	schematest.RoundTrip(t, AlertType(), reason)
+	schematest.RoundTrip(t, LimitsType())
+	schematest.RoundTrip(t, VelocityType())
+	schematest.RoundTrip(t, VelocityNodeType())
 }
 
 // TestReasons holds the constants to the schema's symbols, in their order.

@@ -3,69 +3,21 @@ package iot
 import (
 	"reflect"
 	"testing"
-	"time"
 
+	"pawl/internal/schematest"
 	"pawl/schemas"
 )
 
-// symbols gives an enum field a symbol, by its name in Go.
-var symbols = map[string]string{"TemperatureTrend": TrendStable, "Type": AlertBattery,
-	"Severity": SeverityMedium}
-
-// fill gives every field below v a value of its own.
-func fill(v reflect.Value, next *int64) {
-	*next++
-	switch {
-	case v.Type() == reflect.TypeFor[time.Time]():
-		v.Set(reflect.ValueOf(time.UnixMilli(*next).UTC()))
-	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i), next)
-			if symbol, ok := symbols[v.Type().Field(i).Name]; ok {
-				v.Field(i).SetString(symbol)
-			}
-		}
-	case v.Kind() == reflect.String:
-		v.SetString("text")
-	case v.Kind() == reflect.Bool:
-		v.SetBool(true)
-	case v.Kind() == reflect.Float64:
-		v.SetFloat(float64(*next) + 0.1)
-	default:
-		v.SetInt(*next)
-	}
-}
-
-// check wants schema and Go type to agree in every field.
-func check[V any](t *testing.T, typ schemas.Type[V]) {
-	t.Helper()
-	if err := typ.Err(); err != nil {
-		t.Error(err)
-		return
-	}
-	var want, got V
-	fill(reflect.ValueOf(&want).Elem(), new(int64))
-	r := schemas.NewResolver(nil)
-	if err := r.Add(1, typ.String()); err != nil {
-		t.Fatal(err)
-	}
-	data, err := schemas.NewEncoder(typ, 1).Append(nil, &want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = schemas.NewDecoder(typ, r).Decode(data, &got)
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%s: read %+v, %v; wrote %+v", typ.Name(), got, err, want)
-	}
-}
-
 func TestTypes(t *testing.T) {
-	check(t, SensorReadingType())
-	check(t, ProcessedReadingType())
-	check(t, SensorStatsType())
-	check(t, SensorAlertType())
-	check(t, DeviceType())
-	check(t, SampleType())
+	schematest.RoundTrip(t, SensorReadingType())
+	schematest.RoundTrip(t, ProcessedReadingType())
+	schematest.RoundTrip(t, SensorStatsType(),
+		schematest.Enum{Field: "TemperatureTrend", Symbol: TrendStable})
+	schematest.RoundTrip(t, SensorAlertType(),
+		schematest.Enum{Field: "Type", Symbol: AlertBattery},
+		schematest.Enum{Field: "Severity", Symbol: SeverityMedium})
+	schematest.RoundTrip(t, DeviceType())
+	schematest.RoundTrip(t, SampleType())
 }
 
 // TestReadingIsPartOfProcessed wants a processed reading to begin with the reading's own fields.

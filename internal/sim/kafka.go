@@ -1,0 +1,142 @@
+package sim
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// kafka makes kfake do as Kafka does where it does not, and where that would look like a fault of
+// ours.
+type kafka struct {
+	sim *simulation
+
+	mu      sync.Mutex
+	cleaned []int64 // by partition of the changelog: where it ended at its last compaction
+	id      [16]byte
+}
+
+// versionOne says that transactions are of version 1, in which a broker cannot tell a request that
+// comes after its transaction's end from one of the next: exactly-once is not promised then.
+func (k *kafka) versionOne() bool { return k.sim.cfg.TransactionVersion == 1 }
+
+// compacted says whether the changelog ever was.
+func (k *kafka) compacted() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.cleaned != nil
+}
+
+// compact compacts the changelog. Kafka compacts what is decided; kfake lets a record that is not
+// supersede one that is. So it waits for a moment without a transaction.
+func (k *kafka) compact() bool {
+	infos := k.sim.cluster.PartitionInfos(k.sim.changelog())
+	var ends []int64
+	for _, p := range infos {
+		if p.LastStableOffset != p.HighWatermark {
+			return false
+		}
+		ends = append(ends, p.HighWatermark)
+	}
+	topic := k.sim.cluster.TopicInfo(k.sim.changelog())
+	if topic == nil {
+		return false
+	}
+	k.sim.cluster.Compact()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cleaned, k.id = ends, topic.TopicID
+	return true
+}
+
+// wearOut uses up nearly all producer epochs of an instance id, so that its next transactions pass
+// over the edge, where a new producer id takes over.
+func (k *kafka) wearOut(instance string) error {
+	k.sim.trace.say("sim", "EPOCHS of %s are nearly used up", instance)
+	k.sim.trace.count("epoch-edge")
+	txn := application + "-" + instance
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.TransactionalID = &txn
+	req.TransactionTimeoutMillis = int32(k.sim.cfg.Transaction.Milliseconds())
+	req.ProducerID, req.ProducerEpoch = -1, -1
+	for last := int16(math.MaxInt16 - 2 - k.sim.random.IntN(20)); req.ProducerEpoch < last; {
+		resp, err := req.RequestWith(context.Background(), k.sim.feeder.client)
+		if err == nil {
+			err = kerr.ErrorForCode(resp.ErrorCode)
+		}
+		if err != nil {
+			return fmt.Errorf("use up the producer epochs of %s: %w", txn, err)
+		}
+		req.ProducerID, req.ProducerEpoch = resp.ProducerID, resp.ProducerEpoch
+	}
+	return nil
+}
+
+// mend corrects what a broker is about to send. After a compaction kfake goes on to list aborted
+// transactions whose records and whose marker are gone: a reader would then take the next
+// transaction of that producer for aborted. Kafka removes both together.
+func (k *kafka) mend(c *conn, data []byte) []byte {
+	if len(data) < 12 {
+		return data
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l := c.link
+	if c.out == l.up {
+		if key := kmsg.Key(binary.BigEndian.Uint16(data[4:])); key == kmsg.Fetch {
+			if l.fetches == nil {
+				l.fetches = make(map[int32]int16)
+			}
+			l.fetches[int32(binary.BigEndian.Uint32(data[8:]))] =
+				int16(binary.BigEndian.Uint16(data[6:]))
+		}
+		return data
+	}
+	corr := int32(binary.BigEndian.Uint32(data[4:]))
+	version, ok := l.fetches[corr]
+	delete(l.fetches, corr)
+	if !ok || k.cleaned == nil {
+		return data
+	}
+	return k.mendFetch(data, version)
+}
+
+func (k *kafka) mendFetch(data []byte, version int16) []byte {
+	var resp kmsg.FetchResponse
+	resp.SetVersion(version)
+	head := 8
+	if resp.IsFlexible() {
+		head++
+	}
+	if err := resp.ReadFrom(data[head:]); err != nil {
+		return data // the client will say so
+	}
+	changed := false
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		if t.TopicID != k.id && t.Topic != k.sim.changelog() {
+			continue
+		}
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			before := len(p.AbortedTransactions)
+			p.AbortedTransactions = slices.DeleteFunc(p.AbortedTransactions,
+				func(a kmsg.FetchResponseTopicPartitionAbortedTransaction) bool {
+					return a.FirstOffset < k.cleaned[p.Partition]
+				})
+			changed = changed || len(p.AbortedTransactions) != before
+		}
+	}
+	if !changed {
+		return data
+	}
+	out := resp.AppendTo(append([]byte(nil), data[:head]...))
+	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
+	return out
+}
