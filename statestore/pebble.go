@@ -61,12 +61,18 @@ func (h *health) fail(err error) {
 
 // OpenPebble opens or creates the store in dir. CorruptError says that the files are damaged and
 // the store must be restored from elsewhere.
-func (e *Env) OpenPebble(dir string) (*Pebble, error) {
+func (e *Env) OpenPebble(dir string) (*Pebble, error) { return e.open(dir, false) }
+
+// open opens the store in dir. What a store that is only read meets of damage is its reader's
+// affair, not the process's.
+func (e *Env) open(dir string, readOnly bool) (*Pebble, error) {
 	if _, err := e.fs.Stat(e.fs.PathJoin(dir, damageNote)); err == nil {
 		return nil, &CorruptError{Dir: dir, Err: errors.New("damage was met while it was in use")}
 	}
 	h := &health{failed: make(chan struct{})}
-	db, err := pebble.Open(dir, e.options(dir, h))
+	options := e.options(dir, h)
+	options.ReadOnly = readOnly
+	db, err := pebble.Open(dir, options)
 	if err != nil {
 		if damaged(err) {
 			return nil, &CorruptError{Dir: dir, Err: err}
@@ -84,7 +90,7 @@ func (e *Env) OpenPebble(dir string) (*Pebble, error) {
 	if err != nil {
 		return nil, errors.Join(&CorruptError{Dir: dir, Err: err}, db.Close())
 	}
-	h.running.Store(true)
+	h.running.Store(!readOnly)
 	return s, nil
 }
 

@@ -12,4 +12,6 @@
 // latency.go. Chaos: chaos.go (flags), chaosbed.go (clusters), chaosordeal.go (the campaign on a
 // stage), its acts chaosprocess.go, chaosdisk.go, chaosnet.go and chaosservers.go, and
 // chaosverdict.go; in the child, detour.go and diskfault.go.
+// Checkpoints: checkpoint.go (which ones), checkpointlist.go (list, show), checkpointwork.go
+// (verify, restore, prune), buckets.go and buckets_gs.go (object stores that are known).
 package main

@@ -50,7 +50,8 @@ func judge(src settings.Sources, named []pipeline, needs func(*settings.Fault) b
 		return nil, processor.Config{}, err
 	}
 	cfg := s.Processor()
-	judged := []error{cfg.Validate()}
+	copies := s.Checkpoint()
+	judged := []error{cfg.Validate(), copies.Validate()}
 	for _, p := range named {
 		judged = append(judged, p.validate(s))
 	}

@@ -80,8 +80,13 @@ func settingsTable() string {
 func commandsTable() string {
 	var b strings.Builder
 	b.WriteString("| command, flag | default | meaning |\n|---|---|---|\n")
-	root := (&app{stdout: io.Discard, stderr: io.Discard}).root()
-	commands := slices.Clone(root.Commands())
+	commandRows(&b, (&app{stdout: io.Discard, stderr: io.Discard}).root())
+	return b.String()
+}
+
+// commandRows adds the commands below one, each with its flags.
+func commandRows(b *strings.Builder, above *cobra.Command) {
+	commands := slices.Clone(above.Commands())
 	slices.SortFunc(commands, func(x, y *cobra.Command) int {
 		return strings.Compare(x.Name(), y.Name())
 	})
@@ -89,7 +94,7 @@ func commandsTable() string {
 		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
 			continue
 		}
-		fmt.Fprintf(&b, "| **`pawl %s`** | | %s |\n", c.Use, c.Short)
+		fmt.Fprintf(b, "| **`%s %s`** | | %s |\n", above.CommandPath(), c.Use, c.Short)
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			if f.Name == "help" {
 				return
@@ -98,10 +103,10 @@ func commandsTable() string {
 			if f.DefValue != "" && f.DefValue != "[]" {
 				def = "`" + f.DefValue + "`"
 			}
-			fmt.Fprintf(&b, "| `--%s` | %s | %s |\n", f.Name, def, f.Usage)
+			fmt.Fprintf(b, "| `--%s` | %s | %s |\n", f.Name, def, f.Usage)
 		})
+		commandRows(b, c)
 	}
-	return b.String()
 }
 
 // metricsTable lists what an instance with one task shows; Go's and the process's own are left out.

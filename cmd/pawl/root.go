@@ -55,8 +55,8 @@ warning, and proves at the end that nothing was lost or repeated.`,
 		return usage("%v; see %s --help", err, cmd.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.demo(), a.chaos(), a.run(), a.generate(), a.bench(), a.audit(), a.config(),
-		a.version())
+	root.AddCommand(a.demo(), a.chaos(), a.run(), a.generate(), a.bench(), a.audit(),
+		a.checkpoint(), a.config(), a.version())
 	return root
 }
 

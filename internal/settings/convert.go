@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"time"
 
+	"pawl/checkpoint"
 	"pawl/processor"
 	"pawl/schemas"
 )
@@ -56,6 +57,24 @@ func (s *Settings) Processor() processor.Config {
 	}
 	if s.Text("schema.registry.url") != "" {
 		cfg.Registry = schemas.NewClient(s.Registry())
+	}
+	cfg.EnsureDefaults()
+	return cfg
+}
+
+// Checkpoint says where checkpoints are kept, with its defaults filled in.
+func (s *Settings) Checkpoint() checkpoint.Config {
+	cfg := checkpoint.Config{
+		URL: s.Text("checkpoint.url"),
+		Policy: checkpoint.Policy{
+			Keep:    int(s.Int("checkpoint.keep.last")),
+			KeepFor: s.Duration("checkpoint.keep.for"),
+			Grace:   s.Duration("checkpoint.grace"),
+		},
+		Limits: checkpoint.Limits{
+			Parallelism: int(s.Int("checkpoint.parallelism")),
+			Bandwidth:   s.Bytes("checkpoint.bandwidth"),
+		},
 	}
 	cfg.EnsureDefaults()
 	return cfg

@@ -68,10 +68,10 @@ func (s *Settings) Int(name string) int64 {
 	return n
 }
 
-// Bytes is the value of a size setting, 0 for auto.
+// Bytes is the value of a size setting, 0 for auto and off.
 func (s *Settings) Bytes(name string) int64 {
 	text := s.Text(name)
-	if text == "auto" {
+	if text == "auto" || text == "off" {
 		return 0
 	}
 	n, err := parseSize(text)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pawl/checkpoint"
 )
 
 // A kind checks one type of value. The error says what is wrong and how to mend it, without
@@ -111,10 +113,13 @@ func (d duration) check(value string) error {
 }
 
 // size counts bytes. With auto the engine may choose.
-type size struct{ auto bool }
+type size struct {
+	auto bool
+	off  bool // the word off is a value too
+}
 
 func (s size) check(value string) error {
-	if s.auto && value == "auto" {
+	if s.auto && value == "auto" || s.off && value == "off" {
 		return nil
 	}
 	v, err := parseSize(value)
@@ -163,6 +168,16 @@ func (address) check(value string) error {
 		return fmt.Errorf("is not an http or https URL; write for example http://127.0.0.1:8081")
 	}
 	return nil
+}
+
+// storage is the URL of object storage.
+type storage struct{}
+
+func (storage) check(value string) error {
+	if value == "" {
+		return nil
+	}
+	return checkpoint.CheckURL(value)
 }
 
 type listen struct{}

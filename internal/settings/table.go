@@ -24,7 +24,7 @@ func Table() []Setting {
 }
 
 func general() []Setting {
-	return append(connection(), engine()...)
+	return slices.Concat(connection(), engine(), checkpoints())
 }
 
 func connection() []Setting {
@@ -86,6 +86,23 @@ func engine() []Setting {
 			Doc: "Uncommitted state that seals an epoch early; auto is memory.max/8, max 24MiB."},
 		{Name: "provenance.header", Default: "true", kind: truth{},
 			Doc: "Name each output's input record in the header pawl.src."},
+	}
+}
+
+func checkpoints() []Setting {
+	return []Setting{
+		{Name: "checkpoint.url", kind: storage{},
+			Doc: "Storage of checkpoints: file:///FOLDER, s3://, gs://, azblob://; none without."},
+		{Name: "checkpoint.keep.last", Default: "3", kind: number{min: 1, max: 1<<31 - 1},
+			Doc: "How many of a task's checkpoints are kept, not counting broken ones."},
+		{Name: "checkpoint.keep.for", Default: "0s", kind: duration{},
+			Doc: "Younger checkpoints are kept as well."},
+		{Name: "checkpoint.grace", Default: "6h", kind: duration{positive: true},
+			Doc: "How long what is given up stays, 4 times the slowest upload; the same for all."},
+		{Name: "checkpoint.parallelism", Default: "4", kind: number{min: 1, max: 256},
+			Doc: "Files of a checkpoint that are transferred at once."},
+		{Name: "checkpoint.bandwidth", Default: "off", kind: size{off: true},
+			Doc: "Bytes per second of a transfer, such as 20MiB; off for no limit."},
 	}
 }
 

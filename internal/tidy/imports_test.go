@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"schemas/activity":      {"schemas"},
 	"schemas/pageviews":     {"schemas"},
 	"schemas/funnel":        {"schemas", "schemas/activity"},
+	"checkpoint":            {"schemas/record", "statestore"},
 	"processor":             {"internal/mutant", "schemas", "schemas/record", "statestore"},
 	"processor/aggregate":   {"schemas"},
 
@@ -55,7 +56,7 @@ var mayImport = map[string][]string{
 	"pipelines/funnel": {"processor", "schemas", "schemas/funnel", "schemas/record",
 		"statestore", "internal/loadgen", "internal/verify"},
 	"examples/parcels": {"processor", "processor/aggregate", "schemas"},
-	"internal/settings": {"processor", "pipelines/activity", "pipelines/fraud",
+	"internal/settings": {"checkpoint", "processor", "pipelines/activity", "pipelines/fraud",
 		"pipelines/funnel", "pipelines/iot", "pipelines/iot/devices", "pipelines/pageviews",
 		"schemas"},
 	"audit":          {"internal/verify", "processor", "schemas", "schemas/record", "statestore"},
@@ -68,11 +69,11 @@ var mayImport = map[string][]string{
 	"integration/sim":             {},
 	"integration":                 {},
 
-	"cmd/pawl": {"audit", "integration/harness/process", "integration/harness/servers",
-		"internal/chaos", "internal/embedded", "internal/loadgen", "internal/metrics",
-		"internal/settings", "internal/verify", "pipelines/activity", "pipelines/fraud",
-		"pipelines/funnel", "pipelines/iot", "pipelines/iot/devices", "pipelines/pageviews",
-		"processor", "schemas", "statestore"},
+	"cmd/pawl": {"audit", "checkpoint", "integration/harness/process",
+		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
+		"internal/metrics", "internal/settings", "internal/verify", "pipelines/activity",
+		"pipelines/fraud", "pipelines/funnel", "pipelines/iot", "pipelines/iot/devices",
+		"pipelines/pageviews", "processor", "schemas", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
