@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -154,23 +155,47 @@ func (in *Instance) leave(ctx context.Context) error {
 	return nil
 }
 
-func (in *Instance) onAssigned(_ context.Context, cl *kgo.Client, m map[string][]int32) {
+// interrupted says that the group has given us up and let us in again under another member id, and
+// returns what we took for our own until now. Others may have owned it meanwhile.
+func (g *group) interrupted(id string) (owned []int32, yes bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Sorted(maps.Keys(g.owned)), g.who.id != "" && g.who.id != id
+}
+
+func (in *Instance) onAssigned(ctx context.Context, cl *kgo.Client, m map[string][]int32) {
 	who := membership{}
 	who.id, who.generation = cl.GroupMetadata()
-	in.group.refresh(who)
 	parts := union(m)
+	kept, interrupted := in.group.interrupted(who.id)
+	if interrupted {
+		in.group.own(kept, false)
+	}
+	in.group.refresh(who)
+	if interrupted && in.ctx.Err() == nil {
+		// The client tells of what is new only. What it kept has to be taken over anew as well.
+		in.handOver(ctx, kept, false)
+		parts = append(parts, kept...)
+	}
 	in.group.own(parts, true)
 	in.post(func() { in.assigned(parts) })
 }
 
 // onRevoked returns only when the partitions' epochs are decided and their tasks closed: the next
-// owner may then start. The generation is already the new one here, in which nobody owns them.
+// owner may then start. The generation is already the new one here, in which nobody owns them,
+// unless we were out of the group meanwhile: then they were somebody else's, and may be now.
 func (in *Instance) onRevoked(ctx context.Context, cl *kgo.Client, m map[string][]int32) {
 	parts := union(m)
 	if len(parts) == 0 || in.ctx.Err() != nil {
 		return
 	}
-	if id, generation := cl.GroupMetadata(); generation >= 0 {
+	id, generation := cl.GroupMetadata()
+	if _, yes := in.group.interrupted(id); yes {
+		in.group.own(parts, false)
+		in.handOver(ctx, parts, false)
+		return
+	}
+	if generation >= 0 {
 		in.group.refresh(membership{id, generation})
 	}
 	in.handOver(ctx, parts, true)

@@ -254,12 +254,32 @@ func (p *producer) abort(ctx context.Context, reason string, cause error) verdic
 	if err == nil {
 		err = p.cl.EndTransaction(end, kgo.TryAbort)
 	}
+	if err == nil && !p.v2 {
+		err = p.renew(end)
+	}
 	if err != nil {
 		v.outcome = unknown
 		v.err = errors.Join(cause, fmt.Errorf("abort transaction: %w", err))
 		v.fenced = isFenced(err)
 	}
 	return v
+}
+
+// renew begins a new producer epoch. Under transactions v2 every transaction has its own; under v1
+// the next one would go on counting where records that failed left the sequence, and the broker
+// could take its batches for those of the aborted transaction, sent again.
+func (p *producer) renew(ctx context.Context) error {
+	fresh, err := newProducer(p.in)
+	if err != nil {
+		return err
+	}
+	if err := fresh.init(ctx); err != nil {
+		p.in.closeClient(fresh.cl)
+		return err
+	}
+	p.in.closeClient(p.cl)
+	p.cl = fresh.cl
+	return nil
 }
 
 // isFenced reports that a producer with a newer epoch of our transactional id exists.

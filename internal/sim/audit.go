@@ -36,7 +36,7 @@ func (s *simulation) audit() error {
 	if report.Oracle != "match" && len(report.Examples) == 0 {
 		s.violate("I12", "input", fmt.Sprintf("%d records are not processed", report.Unprocessed))
 	}
-	if report.RecordsIn == 0 || report.RecordsOut == 0 {
+	if report.RecordsIn == 0 {
 		s.violate("I12", "simulation", "no record went through: the run was no test")
 	}
 	return s.auditChangelog(logs)

@@ -50,6 +50,7 @@ type weather struct {
 	faults float64       // share of requests, before weighting by kind
 	lag    time.Duration // the longest ordinary delay
 	late   time.Duration // the longest extraordinary one
+	v1     bool          // brokers cannot tell a transaction's late requests from the next one's
 }
 
 func newScheduler(random *rand.Rand, t *trace) *scheduler {
@@ -256,6 +257,16 @@ func weight(key kmsg.Key) float64 {
 	return 0.5
 }
 
+// transactional requests carry what belongs to a transaction.
+func transactional(key kmsg.Key) bool {
+	switch key {
+	case kmsg.Produce, kmsg.AddPartitionsToTxn, kmsg.AddOffsetsToTxn, kmsg.TxnOffsetCommit,
+		kmsg.EndTxn:
+		return true
+	}
+	return false
+}
+
 // fate draws what befalls a request.
 func (s *scheduler) fate(f *frame) {
 	l := f.pipe.link
@@ -267,7 +278,11 @@ func (s *scheduler) fate(f *frame) {
 	if s.random.Float64() >= s.weather.faults*weight(kmsg.Key(f.key)) {
 		return
 	}
-	switch s.random.IntN(5) {
+	kind := s.random.IntN(5)
+	if kind >= 3 && s.weather.v1 && transactional(kmsg.Key(f.key)) {
+		kind = 0
+	}
+	switch kind {
 	case 0:
 		f.reset = true
 		s.trace.fault("lost-request", l, f.key)

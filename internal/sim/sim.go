@@ -170,7 +170,7 @@ func (s *simulation) ensureDefaults() {
 		c.Transaction = time.Duration(2+r.IntN(4)) * time.Second
 	}
 	if c.Rebalance == 0 {
-		c.Rebalance = time.Duration(4+r.IntN(8)) * time.Second
+		c.Rebalance = time.Duration(2+r.IntN(3)) * time.Second
 	}
 	of := func(d *time.Duration, of ...time.Duration) {
 		if v := of[r.IntN(len(of))]; *d == 0 {
@@ -189,7 +189,8 @@ func (s *simulation) play() error {
 	if !s.cfg.Calm {
 		s.sched.setWeather(weather{lag: 20 * time.Millisecond,
 			faults: []float64{0, 0.005, 0.01, 0.02, 0.04}[s.random.IntN(5)],
-			late:   2 * (s.cfg.Session + s.cfg.Transaction)})
+			late:   2 * (s.cfg.Session + s.cfg.Transaction),
+			v1:     s.cfg.TransactionVersion == 1})
 	}
 	for i := range s.cfg.Instances {
 		h := s.newHost(string(rune('a'+i)), string(rune('a'+i)))

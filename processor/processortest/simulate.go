@@ -13,7 +13,7 @@ import (
 // takes no longer than a second. Then outputs, dead letters, late records, state and the ledger
 // must equal those of one undisturbed pass over the same input, and the logs must keep the
 // invariants of the engine: claims never fall, epochs count up, no store is ahead of Kafka, no
-// transaction stays open. The records must lead to an output at least, or the run counts as none.
+// transaction stays open.
 //
 // Schedules says how many seeds; -pawl.seed=N tries one alone. What happens
 // between two arrivals is not the seed's to decide, so a seed that failed may need some more tries
