@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -378,11 +379,33 @@ func (s *simulation) settle() error {
 }
 
 // drain lets what is still under way arrive, and the cluster end the transactions of the dead.
+// Those that it does not time out although it knows them, which is kfake's fault, are ended for it.
 func (s *simulation) drain(limit time.Duration) {
-	for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(time.Second) {
+	for ended, began := false, time.Now(); time.Since(began) < 2*limit; time.Sleep(time.Second) {
 		if s.sched.idle() && s.openTransactions() == "" {
 			return
 		}
+		if !ended && time.Since(began) > limit {
+			ended = true
+			s.endTransactions()
+		}
+	}
+}
+
+// endTransactions has the cluster abort what the instances, all stopped by now, left open.
+func (s *simulation) endTransactions() {
+	for _, h := range s.hosts {
+		cl, err := s.client(kgo.TransactionalID(application + "-" + h.id))
+		if err != nil {
+			s.violate("I7", h.name, err.Error())
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Session)
+		if _, _, err := cl.ProducerID(ctx); err != nil {
+			s.trace.say(h.name, "its transaction is not ended: %v", err)
+		}
+		cancel()
+		cl.Close()
 	}
 }
 
