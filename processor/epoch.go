@@ -357,19 +357,17 @@ func (t *task) spill(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			var err error
+			write := t.store.Spill
 			switch {
 			case now.Sub(flushed) > flushEvery:
-				flushed, spilled = now, now
-				t.in.cfg.Point("spilling")
-				err = t.store.Flush()
-				t.in.cfg.Point("spilled")
-			case now.Sub(spilled) > spillEvery || t.store.Bytes() > t.in.spillLimit():
-				spilled = now
-				t.in.cfg.Point("spilling")
-				err = t.store.Spill()
-				t.in.cfg.Point("spilled")
+				write, flushed = t.store.Flush, now
+			case now.Sub(spilled) <= spillEvery && t.store.Bytes() <= t.in.spillLimit():
+				continue
 			}
+			spilled = now
+			t.in.cfg.Point("spilling")
+			err := write()
+			t.in.cfg.Point("spilled")
 			if err != nil {
 				t.in.die(err)
 				return

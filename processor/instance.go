@@ -315,7 +315,7 @@ func (in *Instance) renew(v verdict) {
 		if v.fenced && in.ask() {
 			return
 		}
-		if prod := in.newProducerID(); prod != nil {
+		if prod := in.untilProducer(); prod != nil {
 			in.post(func() { in.renewed(prod) })
 		}
 	})
@@ -346,15 +346,12 @@ func (in *Instance) ask() (displaced bool) {
 	return true
 }
 
-// newProducerID makes a producer and initialises its id, for as long as that takes.
-func (in *Instance) newProducerID() *producer {
+// untilProducer makes a producer, for as long as that takes.
+func (in *Instance) untilProducer() *producer {
 	for began := time.Now(); in.ctx.Err() == nil; {
-		prod, err := newProducer(in)
+		prod, err := newProducer(in.ctx, in)
 		if err == nil {
-			if err = prod.init(in.ctx); err == nil {
-				return prod
-			}
-			in.closeClient(prod.cl)
+			return prod
 		}
 		in.waiting("", err.Error(), time.Since(began))
 		pause(in.ctx, time.Second)

@@ -73,10 +73,7 @@ func (in *Instance) prepare(ctx context.Context) error {
 		return err
 	}
 	in.limits = pl.limits
-	if in.prod, err = newProducer(in); err != nil {
-		return err
-	}
-	if err := in.prod.init(ctx); err != nil {
+	if in.prod, err = newProducer(ctx, in); err != nil {
 		return err
 	}
 	if in.fetch, err = newFetcher(in); err != nil {

@@ -64,7 +64,9 @@ type producer struct {
 	v2 bool   // transactions v2 (KIP-890): offsets need no AddOffsetsToTxn
 }
 
-func newProducer(in *Instance) (*producer, error) {
+// newProducer makes the client and gets its producer id, which aborts what an earlier process, or
+// an earlier producer of this one, left open under the same transactional id.
+func newProducer(ctx context.Context, in *Instance) (*producer, error) {
 	p := &producer{in: in, id: in.transactionalID(), v2: in.txnV2}
 	codec, err := compression(in.cfg.Compression)
 	if err != nil {
@@ -87,6 +89,10 @@ func newProducer(in *Instance) (*producer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, _, err := p.cl.ProducerID(ctx); err != nil {
+		in.closeClient(p.cl)
+		return nil, fmt.Errorf("initialise transactional id %s: %w", p.id, err)
+	}
 	return p, nil
 }
 
@@ -100,14 +106,6 @@ func (h *endHook) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ tim
 		h.in.ending.Store(true)
 		h.in.cfg.Point("end-sent")
 	}
-}
-
-// init gets the producer id, which aborts what an earlier process under the same id left open.
-func (p *producer) init(ctx context.Context) error {
-	if _, _, err := p.cl.ProducerID(ctx); err != nil {
-		return fmt.Errorf("initialise transactional id %s: %w", p.id, err)
-	}
-	return nil
 }
 
 // membership is the fence against a zombie: the group refuses offsets of another generation.
@@ -269,12 +267,8 @@ func (p *producer) abort(ctx context.Context, reason string, cause error) verdic
 // the next one would go on counting where records that failed left the sequence, and the broker
 // could take its batches for those of the aborted transaction, sent again.
 func (p *producer) renew(ctx context.Context) error {
-	fresh, err := newProducer(p.in)
+	fresh, err := newProducer(ctx, p.in)
 	if err != nil {
-		return err
-	}
-	if err := fresh.init(ctx); err != nil {
-		p.in.closeClient(fresh.cl)
 		return err
 	}
 	p.in.closeClient(p.cl)

@@ -219,13 +219,9 @@ func (o *chaosOptions) kindFaults() []string {
 
 // runChaos sets the stage, has the campaign run, and gives the verdict.
 func (a *app) runChaos(ctx context.Context, o chaosOptions) (err error) {
-	var named []pipeline
-	for _, name := range o.pipelines {
-		p, err := pipelineNamed(name)
-		if err != nil {
-			return err
-		}
-		named = append(named, p)
+	named, err := pipelinesNamed(o.pipelines)
+	if err != nil {
+		return err
 	}
 	flags := sourceFlags{file: o.file, sets: o.sets, registry: o.registry}
 	if o.registry != "" {

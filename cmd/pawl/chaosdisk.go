@@ -41,7 +41,7 @@ func (d *ordeal) breakDisk(fault, sign string) chaos.Act {
 		if proc.ExitCode() > 0 && saidSince(proc.LogPath(), from, sign) {
 			c.Effect("it ended with exit code %d: %s", proc.ExitCode(), sign)
 		}
-		wait(ctx, c.Length) // it starts again on a disk that still fails
+		chaos.Wait(ctx, c.Length) // it starts again on a disk that still fails
 		if err := os.Remove(d.diskFile(m.name)); err != nil {
 			return fmt.Errorf("mend the disk of %s: %w", m.name, err)
 		}

@@ -74,7 +74,7 @@ func (d *ordeal) cut(rule func(dice uint64) (chaos.Rule, string)) chaos.Act {
 		resume := d.cutPlaces(ours)
 		before := hits(links)
 		set(links, r)
-		wait(ctx, c.Length)
+		chaos.Wait(ctx, c.Length)
 		n := hits(links) - before
 		set(links, chaos.Rule{})
 		if n > 0 {
@@ -101,7 +101,7 @@ func (d *ordeal) resets(ctx context.Context, c *chaos.Case) error {
 		for _, l := range links {
 			broken += l.Reset()
 		}
-		if !wait(ctx, every) {
+		if !chaos.Wait(ctx, every) {
 			break
 		}
 	}

@@ -291,23 +291,11 @@ func (d *ordeal) allGoOn(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// wait waits and tells whether ctx still goes on.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // until asks again and again whether something is so, and tells whether it came to be in time.
 func until(ctx context.Context, limit time.Duration, so func() bool) bool {
 	end := time.Now().Add(limit)
 	for !so() {
-		if time.Now().After(end) || !wait(ctx, 50*time.Millisecond) {
+		if time.Now().After(end) || !chaos.Wait(ctx, 50*time.Millisecond) {
 			return false
 		}
 	}

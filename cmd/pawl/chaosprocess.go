@@ -101,7 +101,7 @@ func (d *ordeal) pause(ctx context.Context, c *chaos.Case) error {
 		return nil // it ended by itself this very moment
 	}
 	began := time.Now()
-	wait(ctx, length)
+	chaos.Wait(ctx, length)
 	if err := proc.Resume(); err == nil && time.Since(began) > ordealTimeout {
 		c.Effect("frozen for %v", time.Since(began).Round(time.Millisecond))
 	}
@@ -136,7 +136,7 @@ func (d *ordeal) storm(ctx context.Context, c *chaos.Case) error {
 		} else if err := d.ended(extra, extra.process()); err != nil {
 			return err
 		}
-		wait(ctx, stormTurn)
+		chaos.Wait(ctx, stormTurn)
 	}
 	if joined > 0 {
 		c.Effect("it had tasks in %d of %d turns", joined, turns)
@@ -237,7 +237,7 @@ func (d *ordeal) clockJump(ctx context.Context, c *chaos.Case) error {
 	if !jump(-far) {
 		return nil
 	}
-	wait(ctx, c.Length)
+	chaos.Wait(ctx, c.Length)
 	jump(far)
 	if until(ctx, graceAfter, func() bool { return t.late() > before+10 }) {
 		c.Effect("records came late")

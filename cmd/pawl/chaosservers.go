@@ -26,7 +26,7 @@ func (d *ordeal) registryDown(ctx context.Context, c *chaos.Case) error {
 	d.registry.Set(rule)
 	m.expectEnd()
 	m.process().Kill9()
-	wait(ctx, c.Length)
+	chaos.Wait(ctx, c.Length)
 	if n := d.registry.Hits() - before; n > 0 {
 		c.Effect("%d requests met it", n)
 	}
@@ -75,7 +75,7 @@ func (d *ordeal) killBroker(ctx context.Context, c *chaos.Case, node int, what s
 	if kafka.Nodes() > 1 {
 		c.Recover(d.allGoOn) // by the others
 	}
-	wait(ctx, c.Length)
+	chaos.Wait(ctx, c.Length)
 	if err := kafka.Restart(context.WithoutCancel(ctx), node); err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (d *ordeal) settle(ctx context.Context) {
 // sample notes throughput, lag and memory until ctx ends.
 func (d *ordeal) sample(ctx context.Context) {
 	at := map[place]progress{}
-	for wait(ctx, sampleEvery) {
+	for chaos.Wait(ctx, sampleEvery) {
 		now := time.Now()
 		s := d.stage.snapshot(now)
 		for _, m := range d.instances() {

@@ -118,13 +118,9 @@ func pipelineFaults(list []string) []string {
 
 // runDemo sets the stage, plays, and gives the verdict.
 func (a *app) runDemo(ctx context.Context, o demoOptions) (err error) {
-	var named []pipeline
-	for _, name := range o.pipelines {
-		p, err := pipelineNamed(name)
-		if err != nil {
-			return err
-		}
-		named = append(named, p)
+	named, err := pipelinesNamed(o.pipelines)
+	if err != nil {
+		return err
 	}
 	s, _, err := judge(a.sources(o.flags), named, whatIsGiven)
 	if err != nil {

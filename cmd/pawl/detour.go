@@ -16,12 +16,7 @@ type detour map[string]string // broker's host:port → proxy's
 
 // parseDetour reads PAWL_DETOUR from the environment; nil without it.
 func parseDetour(environ []string) (detour, error) {
-	value := ""
-	for _, pair := range environ {
-		if v, ok := strings.CutPrefix(pair, detourVariable+"="); ok {
-			value = v
-		}
-	}
+	value := variable(environ, detourVariable)
 	if value == "" {
 		return nil, nil
 	}

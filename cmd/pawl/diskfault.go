@@ -22,10 +22,8 @@ type diskFault struct{ file string }
 
 // parseDiskFault reads PAWL_DISK_FAULT from the environment; nil without it.
 func parseDiskFault(environ []string) *diskFault {
-	for _, pair := range environ {
-		if file, ok := strings.CutPrefix(pair, diskFaultVariable+"="); ok && file != "" {
-			return &diskFault{file: file}
-		}
+	if file := variable(environ, diskFaultVariable); file != "" {
+		return &diskFault{file: file}
 	}
 	return nil
 }

@@ -22,14 +22,19 @@ type killAt struct {
 	kill   func() // replaced in tests
 }
 
-// parseKillAt reads PAWL_KILL_AT from the environment; nil without it.
-func parseKillAt(environ []string) (*killAt, error) {
-	value := ""
+// variable is the value of a variable in the environment, of which the last one counts; "" without.
+func variable(environ []string, name string) (value string) {
 	for _, pair := range environ {
-		if v, ok := strings.CutPrefix(pair, killVariable+"="); ok {
+		if v, ok := strings.CutPrefix(pair, name+"="); ok {
 			value = v
 		}
 	}
+	return value
+}
+
+// parseKillAt reads PAWL_KILL_AT from the environment; nil without it.
+func parseKillAt(environ []string) (*killAt, error) {
+	value := variable(environ, killVariable)
 	if value == "" {
 		return nil, nil
 	}

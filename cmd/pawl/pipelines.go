@@ -186,6 +186,18 @@ func pipelineNamed(name string) (pipeline, error) {
 	return pipeline{}, usage("pipeline %q is unknown; %s", name, knownPipelines())
 }
 
+func pipelinesNamed(list []string) ([]pipeline, error) {
+	var all []pipeline
+	for _, name := range list {
+		p, err := pipelineNamed(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
 // knownPipelines is the mend of a missing or unknown pipeline name.
 func knownPipelines() string { return "use " + strings.Join(names(pipelines()), ", ") }
 

@@ -68,29 +68,21 @@ func runPart(t *testing.T, part string) {
 
 // sums of a campaign.
 type sums struct {
-	began                                     time.Time
-	seeds, crashes, epochs, failed, unsettled int
-	kinds, points, apps                       map[string]int
-	faults, grants, aborted                   int
-	records                                   int64
-	virtual                                   time.Duration
-	orders                                    map[uint64]bool
+	sim.Sums
+	began                     time.Time
+	failed, unsettled, grants int
+	kinds, points, apps       map[string]int
+	orders                    map[uint64]bool
 }
 
 func (s *sums) add(r *sim.Report) {
-	s.seeds++
-	s.crashes += r.Crashes
-	s.epochs += r.Epochs
-	s.aborted += r.Aborted
+	s.Add(r)
 	s.unsettled += r.Unsettled
 	s.grants += r.Grants
-	s.records += r.Records
-	s.virtual += r.Virtual
 	s.apps[r.App]++
 	s.orders[r.Order] = true
 	for kind, n := range r.Faults {
 		s.kinds[kind] += n
-		s.faults += n
 	}
 	for point, n := range r.Points {
 		s.points[point] += n
@@ -102,7 +94,7 @@ func (s *sums) add(r *sim.Report) {
 
 func (s *sums) String() string {
 	return fmt.Sprintf("sim: %d seeds, %d faults, %d crashes, %d epochs, %d failed, %.0f s",
-		s.seeds, s.faults, s.crashes, s.epochs, s.failed, time.Since(s.began).Seconds())
+		s.Seeds, s.Faults, s.Crashes, s.Epochs, s.failed, time.Since(s.began).Seconds())
 }
 
 // campaign shares the seeds out to processes and prints what comes of them.
@@ -147,14 +139,14 @@ func campaign() int {
 		}
 		if time.Since(told) > 10*time.Second {
 			told = time.Now()
-			fmt.Printf("%d of %d seeds, %d faults, %d failed\n", total.seeds, seeds*each,
-				total.faults, total.failed)
+			fmt.Printf("%d of %d seeds, %d faults, %d failed\n", total.Seeds, seeds*each,
+				total.Faults, total.failed)
 		}
 	}
 	if each > 1 {
-		fmt.Printf("%d runs of seed %d, in %d different orders\n", total.seeds, first,
+		fmt.Printf("%d runs of seed %d, in %d different orders\n", total.Seeds, first,
 			len(total.orders))
-		total.seeds = 1
+		total.Seeds = 1
 	}
 	total.print()
 	return code
@@ -236,8 +228,8 @@ func tell(r *result) {
 
 func (s *sums) print() {
 	fmt.Printf("%d records, %d requests and answers, %d epochs aborted, %d of them not confirmed, "+
-		"%v of virtual time; pipelines %s\n", s.records, s.grants, s.aborted, s.unsettled,
-		s.virtual.Round(time.Second), list(s.apps))
+		"%v of virtual time; pipelines %s\n", s.Records, s.grants, s.Aborted, s.unsettled,
+		s.Virtual.Round(time.Second), list(s.apps))
 	fmt.Println("points passed:", list(s.points))
 	fmt.Println("faults:", list(s.kinds))
 	fmt.Println(s)

@@ -119,7 +119,7 @@ func (c *Campaign) Run(ctx, life context.Context) error {
 func (c *Campaign) lane(ctx, life context.Context, s *Schedule) error {
 	for {
 		f, pause := s.Next()
-		if !sleep(ctx, pause) {
+		if !Wait(ctx, pause) {
 			return nil
 		}
 		one := &Case{Fault: f, campaign: c, life: life, began: time.Now()}
@@ -142,8 +142,8 @@ func (c *Campaign) lane(ctx, life context.Context, s *Schedule) error {
 	}
 }
 
-// sleep waits and reports whether ctx still goes on.
-func sleep(ctx context.Context, d time.Duration) bool {
+// Wait waits and tells whether ctx still goes on.
+func Wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

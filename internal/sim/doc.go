@@ -17,5 +17,5 @@
 // input), registry.go, host.go (machines and the processes on them), network.go (connections),
 // schedule.go (what arrives when), kafka.go (where kfake is not as Kafka), act.go (what befalls the
 // system), refuse.go (errors that brokers answer), audit.go (the verdict), trace.go (what happened
-// last).
+// last), sums.go (many runs together).
 package sim

@@ -106,21 +106,28 @@ func TestKafkaReadsWhatIsCommitted(t *testing.T) {
 	}
 }
 
-// TestKafkaSilenceIsNoEnd keeps every fetch from an answer for much longer than a log may be quiet:
-// that says nothing of the log.
-func TestKafkaSilenceIsNoEnd(t *testing.T) {
+// newLog is a cluster with the transactions on its topic "log", and a reader of it.
+func newLog(t *testing.T) (*kfake.Cluster, *verify.Kafka) {
+	t.Helper()
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	t.Cleanup(c.Close)
 	opts := []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}
 	transactions(t, opts)
 	k, err := verify.NewKafka("nobody", opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer k.Close()
+	t.Cleanup(k.Close)
+	return c, k
+}
+
+// TestKafkaSilenceIsNoEnd keeps every fetch from an answer for much longer than a log may be quiet:
+// that says nothing of the log.
+func TestKafkaSilenceIsNoEnd(t *testing.T) {
+	c, k := newLog(t)
 	k.SetQuiet(20 * time.Millisecond)
 	silent := time.Now().Add(time.Second)
 	c.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -143,18 +150,7 @@ func TestKafkaSilenceIsNoEnd(t *testing.T) {
 
 // TestKafkaSaysWhatHoldsALogBack reads beyond an open transaction.
 func TestKafkaSaysWhatHoldsALogBack(t *testing.T) {
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	opts := []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}
-	transactions(t, opts)
-	k, err := verify.NewKafka("nobody", opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer k.Close()
+	_, k := newLog(t)
 	log, err := k.Open(context.Background(), "log", 0, verify.Bounds{From: 5, To: 8})
 	if err != nil {
 		t.Fatal(err)

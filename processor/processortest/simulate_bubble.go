@@ -32,7 +32,7 @@ func judged(t testing.TB, proper *testing.T, set settings, pipeline func() *proc
 	if len(records) == 0 {
 		t.Fatal("Simulate needs records; without any nothing can be lost")
 	}
-	var total sums
+	var total sim.Sums
 	for seed := uint64(1); seed <= set.seeds(schedules); seed++ {
 		if *seedFlag != 0 {
 			seed = *seedFlag
@@ -47,38 +47,19 @@ func judged(t testing.TB, proper *testing.T, set settings, pipeline func() *proc
 		if len(report.Violations) > 0 {
 			t.Fatal(broken(report))
 		}
-		total.add(report)
+		total.Add(report)
 		if *seedFlag != 0 {
 			break
 		}
 	}
-	t.Log(total)
+	t.Log(summary(total))
 }
 
-// sums are what all seeds together were.
-type sums struct {
-	seeds, epochs, aborted, crashes, faults int
-	records                                 int64
-	virtual                                 time.Duration
-}
-
-func (s *sums) add(r *sim.Report) {
-	s.seeds++
-	s.epochs += r.Epochs
-	s.aborted += r.Aborted
-	s.crashes += r.Crashes
-	s.records += r.Records
-	s.virtual += r.Virtual
-	for _, n := range r.Faults {
-		s.faults += n
-	}
-}
-
-// String tells it on one line.
-func (s sums) String() string {
+// summary tells on one line what all seeds together were.
+func summary(s sim.Sums) string {
 	return fmt.Sprintf("%d seeds, %d records, %d epochs, %d aborted, %d faults, %d crashes, %v of "+
-		"simulated time: as in one undisturbed pass", s.seeds, s.records, s.epochs, s.aborted,
-		s.faults, s.crashes, s.virtual.Round(time.Second))
+		"simulated time: as in one undisturbed pass", s.Seeds, s.Records, s.Epochs, s.Aborted,
+		s.Faults, s.Crashes, s.Virtual.Round(time.Second))
 }
 
 // simulation is the pipeline as package sim takes it.
