@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -79,13 +80,19 @@ func (in *Instance) open(p int32) {
 	}()
 }
 
-// openDisk opens a task's store; a damaged one is removed, since the changelog has it all.
+// openDisk opens a task's store; a damaged one is removed, since the changelog has it all. A whole
+// one that was downloaded when an earlier process died takes its place.
 func (in *Instance) openDisk(name string) (*statestore.Pebble, error) {
 	dir := filepath.Join(in.stateDir, name)
+	if _, err := os.Stat(dir + newSuffix); err == nil {
+		if err := in.env.Adopt(dir+newSuffix, dir); err != nil {
+			return nil, err
+		}
+	}
 	disk, err := in.env.OpenPebble(dir)
 	var corrupt *statestore.CorruptError
 	if errors.As(err, &corrupt) {
-		in.notice("%v; it is removed and restored from the changelog", err)
+		in.notice("%v; it is removed and restored", err)
 		if err := in.env.Remove(dir); err != nil {
 			return nil, err
 		}
@@ -115,23 +122,7 @@ func (in *Instance) restore(s *slot, t *task, claim int64) error {
 	if err := in.proveChangelog(t.name, s.disk.Mark()); err != nil {
 		return err
 	}
-	if in.tooOld(s.disk.Mark()) {
-		in.notice("task %s: its store is older than half of the changelog's delete.retention.ms; "+
-			"it is rebuilt, or deleted keys could come back", t.name)
-		if err := in.rebuild(s, t); err != nil {
-			return err
-		}
-	}
-	r := &restore{in: in, task: t.name, partition: t.partition, store: s.disk, claim: claim}
-	err := r.run(s.ctx)
-	if errors.Is(err, errOutdated) {
-		in.notice("task %s: %v; it is rebuilt from the start of the changelog", t.name, err)
-		if err := in.rebuild(s, t); err != nil {
-			return err
-		}
-		r = &restore{in: in, task: t.name, partition: t.partition, store: s.disk, claim: claim}
-		err = r.run(s.ctx)
-	}
+	r, err := in.climb(s, t, claim)
 	if err != nil {
 		return err
 	}
@@ -269,7 +260,11 @@ func (in *Instance) restored(s *slot, t *task, err error) {
 		in.again(s, t, err)
 		return
 	}
+	t.checkpoints = in.newCheckpointer(t, s.disk)
 	in.taskState(t.partition, TaskRunning, "", "")
+	if t.checkpoints != nil {
+		s.work.Go(func() { t.checkpoints.run(s.ctx) })
+	}
 	s.work.Add(2)
 	go func() { defer s.work.Done(); t.run(s.ctx) }()
 	go func() { defer s.work.Done(); t.spill(s.ctx) }()
@@ -312,8 +307,12 @@ func (in *Instance) close(p int32, then func()) {
 	t.closed.Store(true)
 	in.fetch.stop(p)
 	s.cancel(errClosed)
+	last := in.stopping && s.state == TaskRunning && in.cfg.Checkpoints.Config.OnStop
 	in.background(func() {
 		s.work.Wait()
+		if last && t.checkpoints != nil {
+			t.checkpoints.atStop(in.ctx)
+		}
 		err := s.closeStore(t)
 		in.post(func() {
 			s.task, s.closing, s.busy = nil, false, false

@@ -81,6 +81,9 @@ type Config struct {
 	// A simulation puts a disk in memory under them; the lock of StateDir stays where it is.
 	Stores func(cacheBytes int64, fail func(error)) *statestore.Env
 
+	// Checkpoints says where copies of the stores are kept; the zero value: nowhere.
+	Checkpoints Checkpoints
+
 	// watchEvery is how often it is looked whether global topics were given new partitions.
 	watchEvery time.Duration
 }
@@ -100,6 +103,7 @@ func (c *Config) EnsureDefaults() {
 	def(&c.MaxFutureSkew, time.Hour)
 	def(&c.IdleTimeout, 30*time.Second)
 	def(&c.watchEvery, watchEvery)
+	c.Checkpoints.ensureDefaults()
 	if c.ReplicationFactor == 0 {
 		c.ReplicationFactor = -1
 	}
@@ -164,7 +168,7 @@ func (c *Config) Validate() error {
 	if _, err := compression(c.Compression); err != nil {
 		fault("compression.type", c.Compression, "%v", err)
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, c.Checkpoints.validate(c.ApplicationID))...)
 }
 
 func (c *Config) validateTimes(fault func(key string, value any, format string, args ...any)) {

@@ -366,7 +366,7 @@ func (t *task) spill(ctx context.Context) {
 			}
 			spilled = now
 			t.in.cfg.Point("spilling")
-			err := write()
+			err := t.write(write)
 			t.in.cfg.Point("spilled")
 			if err != nil {
 				t.in.die(err)
@@ -374,4 +374,11 @@ func (t *task) spill(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// write spills or flushes the store, which two may not do at once.
+func (t *task) write(act func() error) error {
+	t.spilling.Lock()
+	defer t.spilling.Unlock()
+	return act()
 }

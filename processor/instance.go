@@ -64,6 +64,12 @@ type Instance struct {
 	holdUntil  time.Time // no epoch is sealed before, after an abort
 	retryDelay time.Duration
 
+	uploading chan struct{} // has room for one: checkpoints are taken one at a time
+	last      struct {      // checkpoints of a stop, to be uploaded
+		sync.Mutex
+		uploads []func(context.Context)
+	}
+
 	openedAt atomic.Int64 // when the transaction in flight began, ns; 0: none
 	ending   atomic.Bool  // its end is sent and not answered
 	statusMu sync.Mutex   // guards what follows
@@ -213,6 +219,7 @@ func (in *Instance) stop() {
 				in.notice("%v; the group notices after session.timeout", err)
 			}
 			cancel()
+			in.uploadLast()
 		case <-in.ctx.Done():
 		}
 		in.cancel(nil)

@@ -28,6 +28,7 @@ type restore struct {
 	store     statestore.Store
 	claim     int64 // offset of our claim record
 	began     time.Time
+	before    time.Duration // what was spent on the download
 	info      RestoreInfo
 	schemas   map[stateSchema]bool // writer schemas met
 	pending   []statestore.Change
@@ -55,8 +56,10 @@ func (r *restore) run(ctx context.Context) error {
 		r.mark.Topic = r.in.bind.changelogID
 	}
 	r.schemas = make(map[stateSchema]bool)
-	r.info = RestoreInfo{Task: r.task, Target: r.claim + 1, Offset: r.mark.Offset,
-		FromLocalDisk: r.mark.Offset > 0}
+	r.before = r.info.Elapsed
+	r.info.Offset, r.info.From = r.mark.Offset, r.mark.Offset
+	r.info.FromLocalDisk = r.info.Rung == RungTail
+	stood := r.mark.Position
 	from := kgo.NewOffset().At(r.mark.Offset)
 	if r.mark.Offset == 0 {
 		from = kgo.NewOffset().AtStart()
@@ -82,12 +85,11 @@ func (r *restore) run(ctx context.Context) error {
 	if err := r.apply(); err != nil {
 		return err
 	}
-	r.info.Done, r.info.Elapsed = true, time.Since(r.began)
-	r.in.tell(func(l *Listener) {
-		if l.Restore != nil {
-			l.Restore(r.info)
-		}
-	})
+	if r.info.FromLocalDisk && bytes.Equal(stood, r.mark.Position) {
+		r.info.Rung = RungLocal
+	}
+	r.info.Done, r.info.WaitingFor = true, ""
+	r.tell()
 	return nil
 }
 
@@ -137,9 +139,25 @@ func (r *restore) poll(ctx context.Context, cl *kgo.Client) error {
 			r.info.WaitingFor = r.fence(ctx)
 		}
 	}
-	r.info.Elapsed = time.Since(r.began)
-	r.in.restoring(r.partition, r.info)
+	r.tell()
 	return nil
+}
+
+// tell publishes the progress.
+func (r *restore) tell() {
+	took := time.Since(r.began)
+	r.info.Elapsed = r.before + took
+	r.info.PerSecond = float64(r.info.Records) / max(took.Seconds(), 1e-3)
+	r.info.Left = remaining(took, r.info.Target-r.info.Offset, r.info.Offset-r.info.From)
+	r.in.restoring(r.partition, r.info)
+}
+
+// remaining is the time that is left when some of the way has taken so long; 0 while unknown.
+func remaining(took time.Duration, left, done int64) time.Duration {
+	if done <= 0 {
+		return 0
+	}
+	return time.Duration(float64(took) * float64(max(left, 0)) / float64(done))
 }
 
 // take adds one changelog record. Changes reach the store together with the position record that
@@ -163,7 +181,8 @@ func (r *restore) take(rec *kgo.Record) error {
 			return fmt.Errorf("changelog %s-%d offset %d: %w", rec.Topic, rec.Partition,
 				rec.Offset, err)
 		}
-		if mutant.Is(mutant.StaleStore) && r.info.FromLocalDisk {
+		if mutant.Is(mutant.StaleStore) && r.info.FromLocalDisk ||
+			mutant.Is(mutant.StaleCheckpoint) && r.info.Rung == RungCheckpoint {
 			return nil
 		}
 		r.pending = append(r.pending, statestore.Change{Key: rec.Key, Value: rec.Value})

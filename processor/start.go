@@ -33,6 +33,7 @@ func Start(ctx context.Context, cfg Config, p *Pipeline) (*Instance, error) {
 	in := &Instance{cfg: cfg, pipe: p, group: newGroup(), done: make(chan struct{}),
 		wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
 		slots: make(map[int32]*slot), statuses: make(map[int32]*taskInfo),
+		uploading:  make(chan struct{}, 1),
 		tombstones: 24 * time.Hour, state: InstanceStateInfo{State: "CREATED"}}
 	in.ctx, in.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := in.prepare(ctx); err != nil {
@@ -60,6 +61,9 @@ func (in *Instance) prepare(ctx context.Context) error {
 		return &StartError{err}
 	}
 	in.env = in.cfg.Stores(in.blockCacheBytes(), in.die)
+	if err := in.removeCopies(); err != nil {
+		return &StartError{err}
+	}
 	if err := in.connect(ctx); err != nil {
 		return err
 	}

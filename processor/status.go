@@ -28,6 +28,15 @@ type TaskStatus struct {
 	CacheBytes    int64
 	BufferedBytes int64   // committed state on its way to disk
 	RestoreDone   float64 // share of the restore that is done, 0 to 1
+	Rung          Rung    // what its state was restored from
+	Checkpoint    CheckpointStatus
+}
+
+// CheckpointStatus is the newest checkpoint of a task, as far as its owner knows.
+type CheckpointStatus struct {
+	ID      string // empty when there is none
+	Epoch   int64
+	Created time.Time // when the copy was taken
 }
 
 // InputStatus is how far a task has come on one input partition.
@@ -111,7 +120,8 @@ func (in *Instance) taskState(p int32, state TaskState, reason, mend string) {
 func (in *Instance) restoring(p int32, r RestoreInfo) {
 	in.statusMu.Lock()
 	if info := in.statuses[p]; info != nil {
-		info.RestoreDone = min(float64(r.Offset)/float64(max(r.Target, 1)), 1)
+		info.RestoreDone = r.share()
+		info.Rung = r.Rung
 		info.Reason = r.WaitingFor
 	}
 	in.statusMu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,9 @@ type task struct {
 	core      *core
 	store     *statestore.Buffered
 	fresh     record.Position // where to start without a position record
+
+	checkpoints *checkpointer // nil when there are none
+	spilling    sync.Mutex    // held while committed changes go to disk
 
 	orders  chan order
 	urgent  atomic.Int32 // orders waiting; looked at between records

@@ -25,8 +25,9 @@ var mayImport = map[string][]string{
 	"schemas/pageviews":     {"schemas"},
 	"schemas/funnel":        {"schemas", "schemas/activity"},
 	"checkpoint":            {"schemas/record", "statestore"},
-	"processor":             {"internal/mutant", "schemas", "schemas/record", "statestore"},
-	"processor/aggregate":   {"schemas"},
+	"processor": {"checkpoint", "internal/mutant", "schemas", "schemas/record",
+		"statestore"},
+	"processor/aggregate": {"schemas"},
 
 	"internal/faultnet":   {},
 	"internal/embedded":   {"schemas"},
