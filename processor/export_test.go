@@ -17,3 +17,9 @@ func (c *Config) UseFiles(files vfs.FS) {
 
 // WatchEvery sets how often it is looked whether global topics grew.
 func (c *Config) WatchEvery(d time.Duration) { c.watchEvery = d }
+
+// Patience sets how long a restore waits for a storage of checkpoints that gives it nothing.
+func (c *Checkpoints) Patience(d time.Duration) { c.patience = d }
+
+// LongTail sets the least tail for which a store is weighed against a checkpoint.
+func (c *Checkpoints) LongTail(offsets int64) { c.longTail = offsets }

@@ -44,7 +44,8 @@ func logListener(log *slog.Logger) processor.Listener {
 			log.Log(context.Background(), level, "task",
 				withReason(i.Reason, "task", i.Task, "state", i.State)...)
 		},
-		Restore: func(i processor.RestoreInfo) { logRestore(log, i) },
+		Restore:    restoreLogger(log),
+		Checkpoint: func(i processor.CheckpointInfo) { logCheckpoint(log, i) },
 		EpochCommitted: func(e processor.EpochInfo) {
 			log.Debug("epoch committed", "epoch", e.Epoch, "tasks", e.Tasks, "records", e.Records,
 				"outputs", e.Outputs, "changes", e.Changes, "took", e.Duration)
@@ -77,14 +78,46 @@ func logListener(log *slog.Logger) processor.Listener {
 	}
 }
 
-func logRestore(log *slog.Logger, i processor.RestoreInfo) {
-	level, text := slog.LevelDebug, "restoring"
-	if i.Done {
-		level, text = slog.LevelInfo, "restored"
+// restoreLogger says how a restore ended and, when it takes long, every now and then how far it is.
+func restoreLogger(log *slog.Logger) func(processor.RestoreInfo) {
+	going := &throttle{every: 10 * time.Second, now: time.Now}
+	return func(i processor.RestoreInfo) {
+		level, text := slog.LevelDebug, "restoring"
+		if i.Done {
+			level, text = slog.LevelInfo, "restored"
+		} else if i.Elapsed > 5*time.Second {
+			if say, _ := going.allow(i.Task); say {
+				level = slog.LevelInfo
+			}
+		}
+		args := []any{"task", i.Task, "rung", i.Rung, "records", i.Records, "bytes", i.Bytes,
+			"offset", i.Offset, "target", i.Target, "local", i.FromLocalDisk, "took", i.Elapsed}
+		if i.Checkpoint != "" {
+			args = append(args, "checkpoint", i.Checkpoint, "downloaded", i.Downloaded,
+				"download_size", i.DownloadSize)
+		}
+		if !i.Done {
+			args = append(args, "per_second", int64(i.PerSecond), "left", i.Left)
+		}
+		if i.WaitingFor != "" {
+			args = append(args, "waiting_for", i.WaitingFor)
+		}
+		log.Log(context.Background(), level, text, args...)
 	}
-	log.Log(context.Background(), level, text, "task", i.Task, "records", i.Records,
-		"bytes", i.Bytes, "offset", i.Offset, "target", i.Target, "local", i.FromLocalDisk,
-		"took", i.Elapsed)
+}
+
+func logCheckpoint(log *slog.Logger, i processor.CheckpointInfo) {
+	args := []any{"task", i.Task, "result", i.Result, "id", i.ID, "epoch", i.Epoch,
+		"bytes", i.Bytes, "uploaded", i.Uploaded, "took", i.Took}
+	switch i.Result {
+	case processor.CheckpointFailed:
+		log.Warn("checkpoint failed; it is tried again", "task", i.Task, "error", i.Err,
+			"uploaded", i.Uploaded, "took", i.Took)
+	case processor.CheckpointWritten:
+		log.Info("checkpoint", args...)
+	default:
+		log.Debug("checkpoint", args...)
+	}
 }
 
 func withReason(reason string, args ...any) []any {

@@ -18,6 +18,7 @@ import (
 type service struct {
 	pipeline string
 	metrics  *metrics.Metrics
+	token    string // api.token
 	instance atomic.Pointer[processor.Instance]
 }
 
@@ -51,6 +52,7 @@ func (s *service) handler() http.Handler {
 			reportStatus(s.pipeline, s.status(), s.metrics.Totals()))
 	})
 	mux.Handle("GET /metrics", s.metrics.Handler())
+	mux.HandleFunc("POST "+checkpointsPath, s.takeCheckpoints)
 	for _, path := range []string{"/ping", "/ready", "/status", "/metrics"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", "GET, HEAD")
