@@ -11,6 +11,7 @@ import (
 
 	"pawl/checkpoint"
 	"pawl/processor"
+	"pawl/statestore"
 )
 
 // TestRestoresFromCheckpointAndTail kills an instance that has a checkpoint and work after it, and
@@ -441,4 +442,30 @@ func TestNoCheckpoints(t *testing.T) {
 	in.Crash()
 	_, err = in.Checkpoint(t.Context())
 	mustSay(t, err, "checkpoint.url")
+}
+
+// TestStoresInMemory: a checkpoint leaves a disk in memory and comes to another one.
+func TestStoresInMemory(t *testing.T) {
+	t.Parallel()
+	k := newKeeper(t, 1, checkpoint.NewMemory())
+	cfg := k.config("a")
+	cfg.Stores = statestore.NewMemoryDisk().Env
+	in := k.startWith(cfg, counting(nil))
+	k.produce(100, 10)
+	k.outputs(100)
+	k.take(in, 1)
+	k.produce(100, 10)
+	k.outputs(200)
+	in.Crash()
+	cfg.Stores = statestore.NewMemoryDisk().Env
+	in = k.startWith(cfg, counting(nil))
+	if got := k.restored(1); got.Rung != processor.RungCheckpoint {
+		t.Errorf("restored %+v", got)
+	}
+	k.produce(100, 10)
+	k.outputs(300)
+	stop(t, in)
+	if left, err := filepath.Glob(k.storePath("a", "*0*")); err != nil || len(left) > 0 {
+		t.Errorf("on the machine's disk is left %v, %v", left, err)
+	}
 }

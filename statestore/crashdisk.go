@@ -28,8 +28,8 @@ func (d *MemoryDisk) Image(chance *rand.Rand, unsyncedPercent int) *MemoryDisk {
 		vfs.CrashCloneCfg{UnsyncedDataPercent: unsyncedPercent, RNG: chance})}
 }
 
-// Export puts a copy of the closed store in dir where files of the machine are, under the same name:
-// there is nothing to do unless the disk is in memory.
+// Export puts a copy of the closed store in dir where files of the machine are, under the same
+// name: there is nothing to do unless the disk is in memory.
 func (e *Env) Export(dir string) error {
 	if e.onMachine() {
 		return nil

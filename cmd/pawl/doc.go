@@ -13,5 +13,6 @@
 // stage), its acts chaosprocess.go, chaosdisk.go, chaosnet.go and chaosservers.go, and
 // chaosverdict.go; in the child, detour.go and diskfault.go.
 // Checkpoints: checkpoint.go (which ones), checkpointlist.go (list, show), checkpointwork.go
-// (verify, restore, prune), checkpointnow.go (now, and what the service needs for them), buckets.go and buckets_gs.go (object stores that are known).
+// (verify, restore, prune), checkpointnow.go (now, and what a service needs to keep them),
+// buckets.go and buckets_gs.go (object stores that are known).
 package main
