@@ -469,3 +469,59 @@ func TestStoresInMemory(t *testing.T) {
 		t.Errorf("on the machine's disk is left %v, %v", left, err)
 	}
 }
+
+// haunt makes a stopped instance's store as old as can be and gives it a key that was deleted
+// since.
+func (k *keeper) haunt(name string) {
+	k.t.Helper()
+	env := statestore.NewEnv(nil, 1<<20, func(err error) { k.t.Error(err) })
+	defer env.Close()
+	store, err := env.OpenPebble(k.storePath(name, "counting-0"))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	mark := store.Mark()
+	mark.Time = 1
+	ghost := statestore.Change{Key: statestore.Key(nil).String("sums").String("ghost"),
+		Value: k.value(event{Key: "ghost", N: 7})}
+	if err := errors.Join(store.Apply([]statestore.Change{ghost}, mark), store.Flush(),
+		store.Close()); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// TestOldStoreIsReplaced: by a checkpoint or, without one, by the changelog into an empty store. A
+// key that was deleted must not come back, and nothing of earlier processes may stay.
+func TestOldStoreIsReplaced(t *testing.T) {
+	t.Parallel()
+	for _, rung := range []processor.Rung{processor.RungCheckpoint, processor.RungChangelog} {
+		t.Run(string(rung), func(t *testing.T) {
+			t.Parallel()
+			k := newKeeper(t, 1, checkpoint.NewMemory())
+			in := k.run("a")
+			k.produce(100, 10)
+			k.outputs(100)
+			if rung == processor.RungCheckpoint {
+				k.take(in, 1)
+			}
+			stop(t, in)
+			k.haunt("a")
+			left := k.storePath("a", "counting-7.checkpoint")
+			if err := os.MkdirAll(filepath.Join(left, "x"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			in = k.run("a")
+			if got := k.restored(1); got.Rung != rung {
+				t.Errorf("restored %+v", got)
+			}
+			if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("a copy of an earlier process stays: %v", err)
+			}
+			k.said("older than half")
+			k.produce(100, 10)
+			k.outputs(200)
+			stop(t, in)
+			k.sameState("a", 0)
+		})
+	}
+}
