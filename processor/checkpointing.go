@@ -313,8 +313,9 @@ func (c *checkpointer) atStop(ctx context.Context) {
 	c.in.last.Lock()
 	defer c.in.last.Unlock()
 	c.in.last.uploads = append(c.in.last.uploads, func(ctx context.Context) {
-		info := c.upload(ctx, copied)
-		c.in.toldCheckpoint(info)
+		if info := c.upload(ctx, copied); c.in.ctx.Err() == nil {
+			c.in.toldCheckpoint(info)
+		}
 	})
 }
 
@@ -329,6 +330,8 @@ func (in *Instance) uploadLast() {
 		fmt.Errorf("a stop waits no longer than %v", stopPatience))
 	defer cancel()
 	for _, upload := range uploads {
-		upload(ctx)
+		if in.ctx.Err() == nil {
+			upload(ctx)
+		}
 	}
 }

@@ -58,6 +58,12 @@ type takenRow struct {
 
 // takeCheckpoints has the running tasks take checkpoints, and answers when that is done.
 func (s *service) takeCheckpoints(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		writeProblem(w, problem{Status: http.StatusMethodNotAllowed,
+			Detail: fmt.Sprintf("%s %s is not possible; use POST", r.Method, r.URL.Path)})
+		return
+	}
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {
 		writeProblem(w, problem{Status: http.StatusForbidden,
 			Detail: "a page of another site may not ask for checkpoints"})

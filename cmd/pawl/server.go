@@ -52,7 +52,7 @@ func (s *service) handler() http.Handler {
 			reportStatus(s.pipeline, s.status(), s.metrics.Totals()))
 	})
 	mux.Handle("GET /metrics", s.metrics.Handler())
-	mux.HandleFunc("POST "+checkpointsPath, s.takeCheckpoints)
+	mux.HandleFunc(checkpointsPath, s.takeCheckpoints)
 	for _, path := range []string{"/ping", "/ready", "/status", "/metrics"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", "GET, HEAD")
