@@ -48,9 +48,10 @@ type Instance struct {
 		sync.Mutex
 		m map[*kgo.Client]bool
 	}
-	wake    chan struct{}
-	timer   *time.Timer
-	running atomic.Int64 // assigned tasks, for sharing out memory
+	wake     chan struct{}
+	timer    *time.Timer
+	running  atomic.Int64  // assigned tasks, for sharing out memory
+	restores chan struct{} // a place for each restore at work while tasks run
 
 	// owned by the loop
 	slots      map[int32]*slot

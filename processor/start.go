@@ -32,7 +32,8 @@ func Start(ctx context.Context, cfg Config, p *Pipeline) (*Instance, error) {
 	}
 	in := &Instance{cfg: cfg, pipe: p, group: newGroup(), done: make(chan struct{}),
 		wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
-		slots: make(map[int32]*slot), statuses: make(map[int32]*taskInfo),
+		slots: make(map[int32]*slot), restores: make(chan struct{}, restoreTurns()),
+		statuses:   make(map[int32]*taskInfo),
 		tombstones: 24 * time.Hour, state: InstanceStateInfo{State: "CREATED"}}
 	in.ctx, in.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := in.prepare(ctx); err != nil {
