@@ -33,6 +33,7 @@ type Instance struct {
 	adm        *kadm.Client
 	group      *group
 	fetch      *fetcher
+	startup    startup
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc

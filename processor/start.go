@@ -35,6 +35,7 @@ func Start(ctx context.Context, cfg Config, p *Pipeline) (*Instance, error) {
 		slots: make(map[int32]*slot), restores: make(chan struct{}, restoreTurns()),
 		statuses:   make(map[int32]*taskInfo),
 		tombstones: 24 * time.Hour, state: InstanceStateInfo{State: "CREATED"}}
+	in.startup.began = time.Now()
 	in.ctx, in.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := in.prepare(ctx); err != nil {
 		in.cancel(err)
@@ -61,22 +62,27 @@ func (in *Instance) prepare(ctx context.Context) error {
 		return &StartError{err}
 	}
 	in.env = in.cfg.Stores(in.blockCacheBytes(), in.die)
+	in.startup.done(stepDirectory)
 	if err := in.connect(ctx); err != nil {
 		return err
 	}
+	in.startup.done(stepBrokers)
 	start, cancel := context.WithTimeout(ctx, max(in.cfg.StartupTimeout, time.Second))
 	defer cancel()
 	pl, err := in.ensureTopics(start)
 	if err != nil {
 		return err
 	}
+	in.startup.done(stepTopics)
 	if err := in.bindSchemas(ctx, pl); err != nil {
 		return err
 	}
+	in.startup.done(stepSchemas)
 	in.limits = pl.limits
 	if in.prod, err = newProducer(ctx, in); err != nil {
 		return err
 	}
+	in.startup.done(stepProducer)
 	if in.fetch, err = newFetcher(in); err != nil {
 		return err
 	}
