@@ -11,7 +11,8 @@ type Listener struct {
 	TaskState func(TaskStateInfo)
 	// Restore fires repeatedly while a task reads its changelog, and once with Done set.
 	Restore func(RestoreInfo)
-	// Startup fires once, when the first epoch with records is committed, with what that took.
+	// Startup fires once, at the first commit of records with all tasks running, with what that
+	// took.
 	Startup func(StartupInfo)
 	// EpochCommitted fires after an epoch's transaction committed and its state was applied.
 	EpochCommitted func(EpochInfo)

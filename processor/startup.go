@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// StartupInfo says what an instance's start took, until its first epoch with records was committed.
+// StartupInfo says what an instance's start took, until it committed records with all its tasks
+// running.
 type StartupInfo struct {
 	Took  time.Duration
 	Steps []StartupStep // in their order; together they are Took
@@ -32,7 +33,7 @@ const (
 	stepClaims                // committed
 	stepRestore               // the stores stand at the claims
 	stepProof                 // and agree with the group and the inputs
-	stepCommit                // the first records are committed
+	stepCommit                // records are committed
 	steps
 )
 
@@ -66,7 +67,7 @@ func (s *startup) info() (info StartupInfo, first bool) {
 	s.told = true
 	last := s.began
 	for i, at := range s.at {
-		if at.Before(last) { // with the step before, or by another task that was later there
+		if at.Before(last) { // another task was later with the step before
 			at = last
 		}
 		info.Steps = append(info.Steps, StartupStep{stepNames[i], at.Sub(last)})
@@ -76,8 +77,13 @@ func (s *startup) info() (info StartupInfo, first bool) {
 	return info, true
 }
 
-// started tells what the start took, at the first commit.
+// started tells what the start took, at the first commit with all tasks running.
 func (in *Instance) started() {
+	for _, s := range in.slots {
+		if s.state == TaskCreated || s.state == TaskRestoring {
+			return
+		}
+	}
 	in.startup.done(stepCommit)
 	info, first := in.startup.info()
 	if !first {

@@ -25,7 +25,7 @@ func logger(w io.Writer, s *settings.Settings) *slog.Logger {
 }
 
 // startedText is how the log tells of a start and its steps.
-const startedText = "first records committed"
+const startedText = "started"
 
 // logListener is the one place that logs.
 func logListener(log *slog.Logger) processor.Listener {
