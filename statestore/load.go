@@ -57,8 +57,22 @@ func (l *Load) Add(key, value []byte) {
 	} else {
 		l.common = commonPrefix(l.key(&l.entries[0])[:l.common], key)
 	}
+	if size := len(key) + len(value); len(l.bytes)+size > cap(l.bytes) {
+		l.grow(size)
+	}
 	l.bytes = append(append(l.bytes, key...), value...)
 	l.entries = append(l.entries, e)
+}
+
+// grow makes room for size bytes, and in a run that has become large at once for all that it may
+// hold: growing bit by bit would leave more memory behind than it uses.
+func (l *Load) grow(size int) {
+	if len(l.bytes) < bulkBytes {
+		return // append sees to it
+	}
+	more := float64(l.limit)/float64(l.Bytes()) - 1
+	l.bytes = slices.Grow(l.bytes, size+int(max(more, 0)*float64(len(l.bytes))))
+	l.entries = slices.Grow(l.entries, 1+int(max(more, 0)*float64(len(l.entries))))
 }
 
 // Bytes is the memory that the run takes.
