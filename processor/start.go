@@ -234,8 +234,12 @@ func (in *Instance) bindSchemas(ctx context.Context, pl *planner) error {
 		}
 	}
 	return in.untilStarted(ctx, "schema registry", func(try context.Context) error {
-		b.inputs, b.outputs, b.tableIDs = nil, nil, nil
-		err := in.bindAll(try, b, pl, topic)
+		found := in.lookUp(try, func(bind bindFunc) error {
+			return in.bindAll(bind, &binding{app: b.app, ticks: b.ticks,
+				changelog: b.changelog}, pl, topic)
+		})
+		b.inputs, b.outputs, b.windows, b.tableIDs = nil, nil, nil, nil
+		err := in.bindAll(in.binder(try, found), b, pl, topic)
 		var clash *schemas.IncompatibleError
 		if errors.As(err, &clash) || errors.Is(err, schemas.ErrNotFound) {
 			return &StartError{err}
@@ -244,12 +248,9 @@ func (in *Instance) bindSchemas(ctx context.Context, pl *planner) error {
 	})
 }
 
-func (in *Instance) bindAll(ctx context.Context, b *binding, pl *planner,
+// bindAll binds the schemas of inputs, outputs, tables and internal records.
+func (in *Instance) bindAll(bind bindFunc, b *binding, pl *planner,
 	topic func(string) boundTopic) error {
-	bind := func(subject, text string) (int32, error) {
-		return schemas.Bind(ctx, in.cfg.Registry, b.resolver, subject, text,
-			!in.cfg.ReadOnlyRegistry)
-	}
 	for source, i := range in.pipe.inputs {
 		name := in.cfg.TopicPrefix + i.topic()
 		if _, err := bind(name+"-value", i.text()); err != nil {

@@ -33,7 +33,7 @@ type loadEntry struct {
 const (
 	loadEntrySize = 24
 	// loadMin is the least memory of a run: less would be more runs than a store can bear.
-	loadMin = 1 << 20
+	loadMin = 256 << 10
 	// loadMax keeps positions within a run in 32 bits.
 	loadMax = 1 << 30
 	// bulkBytes is the least size of a file: a smaller run is cheaper in the memtable, for which
