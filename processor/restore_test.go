@@ -6,11 +6,24 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pawl/processor"
 )
+
+// within receives from a channel that something comes from soon.
+func within[V any](t *testing.T, from <-chan V, what string) V {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("timed out waiting for %s", what)
+		panic("unreachable")
+	}
+}
 
 // TestInterruptedRestoreGoesOn ends a restore in its middle: the next one reads only what is
 // missing, and the state is whole.
@@ -54,7 +67,7 @@ func TestInterruptedRestoreGoesOn(t *testing.T) {
 		}
 	}
 	in = b.startWith(cut, counting(nil))
-	<-reached
+	within(t, reached, "a second run of the restore")
 	go close(release)
 	in.Crash()
 
@@ -66,7 +79,7 @@ func TestInterruptedRestoreGoesOn(t *testing.T) {
 			}
 		}})
 	in = b.startWith(cfg, counting(nil))
-	info := <-restored
+	info := within(t, restored, "the second restore")
 	if !info.FromLocalDisk || info.Records >= keys*3/4 || info.Records == 0 {
 		t.Errorf("of %d records the second restore read %+v; a run should have been kept", keys,
 			info)
