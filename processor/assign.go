@@ -38,6 +38,7 @@ func (in *Instance) assigned(parts []int32) {
 	if in.stopping {
 		return
 	}
+	in.startup.done(stepGroup)
 	for _, p := range parts {
 		if in.slots[p] == nil {
 			in.slots[p] = &slot{}
@@ -69,6 +70,7 @@ func (in *Instance) open(p int32) {
 		defer s.work.Done()
 		var err error
 		s.disk, err = in.openDisk(name)
+		in.startup.done(stepStores)
 		in.post(func() {
 			switch {
 			case err != nil:
@@ -108,6 +110,7 @@ func (in *Instance) claimed(t *task, offset int64) {
 		return
 	}
 	in.cfg.Point("claimed")
+	in.startup.done(stepClaims)
 	in.taskState(t.partition, TaskRestoring, "", "")
 	s.work.Add(1)
 	go func() {
@@ -127,6 +130,7 @@ func (in *Instance) restore(s *slot, t *task, claim int64) error {
 		return err
 	}
 	in.cfg.Point("restored")
+	in.startup.done(stepRestore)
 	if err := in.keepSchemas(s.ctx, s.disk, r.schemas); err != nil {
 		return err
 	}
@@ -137,6 +141,7 @@ func (in *Instance) restore(s *slot, t *task, claim int64) error {
 	if err != nil {
 		return err
 	}
+	in.startup.done(stepProof)
 	t.fresh = fresh
 	t.merge = newMerge(in.bind, &t.core.position, lim.end)
 	t.ahead = newAhead(s.ctx, t, false)

@@ -331,6 +331,9 @@ func (in *Instance) report(shares []*Effects, began time.Time) {
 	if info.Tasks == 0 {
 		return
 	}
+	if info.Records > 0 {
+		in.started()
+	}
 	in.tell(func(l *Listener) {
 		if l.EpochCommitted != nil {
 			l.EpochCommitted(info)

@@ -13,6 +13,9 @@ type Listener struct {
 	Restore func(RestoreInfo)
 	// Checkpoint fires when a checkpoint of a task was taken, or failed.
 	Checkpoint func(CheckpointInfo)
+	// Startup fires once, at the first commit of records with all tasks running, with what that
+	// took.
+	Startup func(StartupInfo)
 	// EpochCommitted fires after an epoch's transaction committed and its state was applied.
 	EpochCommitted func(EpochInfo)
 	// EpochAborted fires after an epoch was given up; its records will be processed again.

@@ -33,6 +33,7 @@ type Instance struct {
 	adm        *kadm.Client
 	group      *group
 	fetch      *fetcher
+	startup    startup
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -48,9 +49,10 @@ type Instance struct {
 		sync.Mutex
 		m map[*kgo.Client]bool
 	}
-	wake    chan struct{}
-	timer   *time.Timer
-	running atomic.Int64 // assigned tasks, for sharing out memory
+	wake     chan struct{}
+	timer    *time.Timer
+	running  atomic.Int64  // assigned tasks, for sharing out memory
+	restores chan struct{} // a place for each restore at work while tasks run
 
 	// owned by the loop
 	slots      map[int32]*slot

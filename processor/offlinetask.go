@@ -80,8 +80,8 @@ func (o *Offline) restore(name string, partition int32, disk statestore.Store,
 		return 0, err
 	}
 	claim := changelog[len(changelog)-1].Offset
-	r := &restore{in: o.in, task: name, partition: partition, store: disk, claim: claim,
-		mark: disk.Mark(), schemas: make(map[stateSchema]bool)}
+	r := &restore{in: o.in, task: name, partition: partition, store: disk, claim: claim}
+	r.begin()
 	r.mark.Topic = o.in.bind.changelogID
 	from := r.mark.Offset
 	for _, rec := range changelog {

@@ -31,14 +31,20 @@ type restore struct {
 	before    time.Duration // what was spent on the download
 	info      RestoreInfo
 	schemas   map[stateSchema]bool // writer schemas met
-	pending   []statestore.Change
-	size      int64
+	met       []stateSchema        // the same, to be looked through without making a key
+	load      *statestore.Load
+	written   time.Time // when the store last got what was read
+	position  []byte    // the last position record's value, in memory of its own
 	mark      statestore.Mark
 }
 
 const (
-	// restoreBatch bounds the changes held between two writes to the store, in bytes.
-	restoreBatch = 8 << 20
+	// restoreRun bounds the changes held between two writes to the store, in bytes: large runs make
+	// few files, but fresh memory costs time.
+	restoreRun = 64 << 20
+	// restoreWrite is how often what was read is written at least, so that a restore that is
+	// interrupted need not read it again.
+	restoreWrite = 10 * time.Second
 	// fenceAfter is how long a restore waits for another writer's open transaction before it looks
 	// whose it is: one that is being committed right now ends by itself.
 	fenceAfter = 500 * time.Millisecond
@@ -49,30 +55,29 @@ const (
 // errOutdated says that the store on disk cannot be brought up to date and must be rebuilt.
 var errOutdated = errors.New("store is outdated")
 
-func (r *restore) run(ctx context.Context) error {
+// begin readies what is read into.
+func (r *restore) begin() {
 	r.began = time.Now()
+	r.written = r.began
 	r.mark = r.store.Mark()
 	if r.mark.Offset == 0 {
 		r.mark.Topic = r.in.bind.changelogID
 	}
 	r.schemas = make(map[stateSchema]bool)
+	r.load = statestore.NewLoad(r.store, r.in.restoreLimit())
 	r.before = r.info.Elapsed
 	r.info.Offset, r.info.From = r.mark.Offset, r.mark.Offset
 	r.info.FromLocalDisk = r.info.Rung == RungTail
+}
+
+func (r *restore) run(ctx context.Context) error {
+	r.begin()
 	stood := r.mark.Position
 	from := kgo.NewOffset().At(r.mark.Offset)
 	if r.mark.Offset == 0 {
 		from = kgo.NewOffset().AtStart()
 	}
-	cl, err := r.in.client("restore",
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
-			r.in.bind.changelog.name: {r.partition: from}}),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxWait(100*time.Millisecond),
-		kgo.FetchMaxPartitionBytes(8<<20),
-	)
+	cl, err := r.in.changelogClient(r.partition, from)
 	if err != nil {
 		return err
 	}
@@ -125,14 +130,8 @@ func (r *restore) poll(ctx context.Context, cl *kgo.Client) error {
 			return fmt.Errorf("read changelog %s-%d: %w", e.Topic, e.Partition, e.Err)
 		}
 	}
-	var failed error
-	fetches.EachRecord(func(rec *kgo.Record) {
-		if failed == nil && r.info.Offset <= r.claim {
-			failed = r.take(rec)
-		}
-	})
-	if failed != nil {
-		return failed
+	if err := r.takeAll(ctx, fetches); err != nil {
+		return err
 	}
 	if r.info.Offset == before {
 		if r.info.WaitingFor = "a transaction"; !mutant.Is(mutant.NoFence) {
@@ -160,8 +159,33 @@ func remaining(took time.Duration, left, done int64) time.Duration {
 	return time.Duration(float64(took) * float64(max(left, 0)) / float64(done))
 }
 
+// takeAll adds what was fetched. While tasks run, restores take turns, so that they leave half of
+// the processors to them.
+func (r *restore) takeAll(ctx context.Context, fetches kgo.Fetches) error {
+	if r.in.anyRuns() {
+		select {
+		case r.in.restores <- struct{}{}:
+			defer func() { <-r.in.restores }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	var failed error
+	fetches.EachRecord(func(rec *kgo.Record) {
+		if failed == nil && r.info.Offset <= r.claim {
+			failed = r.take(rec)
+		}
+		rec.Recycle()
+	})
+	if failed == nil && r.load.Bytes() > 0 && time.Since(r.written) > restoreWrite {
+		failed = r.apply()
+	}
+	return failed
+}
+
 // take adds one changelog record. Changes reach the store together with the position record that
-// follows them; only a very long run without one is written earlier, under the old position.
+// follows them; only a very long run without one is written earlier, under the old position. The
+// record's memory is not kept.
 func (r *restore) take(rec *kgo.Record) error {
 	r.info.Offset = rec.Offset + 1
 	r.mark.Offset = rec.Offset + 1
@@ -173,22 +197,21 @@ func (r *restore) take(rec *kgo.Record) error {
 	r.mark.Time = rec.Timestamp.UnixMilli()
 	switch {
 	case string(rec.Key) == statestore.PositionKey:
-		r.mark.Position = rec.Value
+		r.position = append(r.position[:0], rec.Value...)
+		return nil
 	case statestore.Internal(rec.Key):
 		return nil
-	default:
-		if err := r.meet(rec.Key, rec.Value); err != nil {
-			return fmt.Errorf("changelog %s-%d offset %d: %w", rec.Topic, rec.Partition,
-				rec.Offset, err)
-		}
-		if mutant.Is(mutant.StaleStore) && r.info.FromLocalDisk ||
-			mutant.Is(mutant.StaleCheckpoint) && r.info.Rung == RungCheckpoint {
-			return nil
-		}
-		r.pending = append(r.pending, statestore.Change{Key: rec.Key, Value: rec.Value})
-		r.size += int64(len(rec.Key) + len(rec.Value))
 	}
-	if r.size > restoreBatch {
+	if err := r.meet(rec.Key, rec.Value); err != nil {
+		return fmt.Errorf("changelog %s-%d offset %d: %w", rec.Topic, rec.Partition, rec.Offset,
+			err)
+	}
+	if mutant.Is(mutant.StaleStore) && r.info.FromLocalDisk ||
+		mutant.Is(mutant.StaleCheckpoint) && r.info.Rung == RungCheckpoint {
+		return nil
+	}
+	r.load.Add(rec.Key, rec.Value)
+	if r.load.Full() {
 		return r.apply()
 	}
 	return nil
@@ -203,28 +226,26 @@ func (r *restore) meet(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	end := 1 + bytes.IndexByte(key[1:], 0) // the key begins with the table's name
-	r.schemas[stateSchema{string(key[1:end]), id}] = true
+	table := key[1 : 1+bytes.IndexByte(key[1:], 0)] // the key begins with the table's name
+	for _, m := range r.met {
+		if m.id == id && m.table == string(table) {
+			return nil
+		}
+	}
+	m := stateSchema{string(table), id}
+	r.met = append(r.met, m)
+	r.schemas[m] = true
 	return nil
 }
 
-// apply writes what was read. The newest change of a key must win, and a batch keeps no order
-// between equal keys, so earlier ones are dropped first.
+// apply brings what was read into the store.
 func (r *restore) apply() error {
 	r.in.cfg.Point("restoring")
-	latest := make(map[string]int, len(r.pending))
-	for i, c := range r.pending {
-		latest[string(c.Key)] = i
+	if r.position != nil {
+		r.mark.Position = bytes.Clone(r.position)
 	}
-	changes := make([]statestore.Change, 0, len(latest))
-	for _, i := range latest {
-		changes = append(changes, r.pending[i])
-	}
-	if err := r.store.Apply(changes, r.mark); err != nil {
-		return err
-	}
-	r.pending, r.size = r.pending[:0], 0
-	return nil
+	r.written = time.Now()
+	return r.load.Write(r.mark)
 }
 
 // fence ends an open transaction of the application that a dead or displaced instance left on the

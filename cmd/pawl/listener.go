@@ -24,6 +24,9 @@ func logger(w io.Writer, s *settings.Settings) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
+// startedText is how the log tells of a start and its steps.
+const startedText = "started"
+
 // logListener is the one place that logs.
 func logListener(log *slog.Logger) processor.Listener {
 	dead := &throttle{every: 10 * time.Second, now: time.Now}
@@ -46,6 +49,13 @@ func logListener(log *slog.Logger) processor.Listener {
 		},
 		Restore:    restoreLogger(log),
 		Checkpoint: func(i processor.CheckpointInfo) { logCheckpoint(log, i) },
+		Startup: func(i processor.StartupInfo) {
+			args := []any{"took", i.Took}
+			for _, s := range i.Steps {
+				args = append(args, s.Name, s.Took)
+			}
+			log.Info(startedText, args...)
+		},
 		EpochCommitted: func(e processor.EpochInfo) {
 			log.Debug("epoch committed", "epoch", e.Epoch, "tasks", e.Tasks, "records", e.Records,
 				"outputs", e.Outputs, "changes", e.Changes, "took", e.Duration)

@@ -1,0 +1,95 @@
+package processor_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/processor"
+)
+
+// within receives from a channel that something comes from soon.
+func within[V any](t *testing.T, from <-chan V, what string) V {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("timed out waiting for %s", what)
+		panic("unreachable")
+	}
+}
+
+// TestInterruptedRestoreGoesOn ends a restore in its middle: the next one reads only what is
+// missing, and the state is whole.
+func TestInterruptedRestoreGoesOn(t *testing.T) {
+	t.Parallel()
+	const keys = 5000 // of changelog records that take 8 KiB: with 16 MiB a run, three runs
+	b := newBed(t, 1)
+	long := func(i int) string { return fmt.Sprintf("%d-%s", i, strings.Repeat("x", 4000)) }
+	ask := func() {
+		var recs []*kgo.Record
+		for i := range keys {
+			key := long(i)
+			recs = append(recs, &kgo.Record{Topic: "in", Key: []byte(key),
+				Value: b.value(event{Key: key, N: 1})})
+		}
+		if err := b.client.ProduceSync(t.Context(), recs...).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := b.config("a")
+	cfg.MemoryMax = 64 << 20
+	in := b.startWith(cfg, counting(nil))
+	ask()
+	b.outputs(keys)
+	b.drained("in")
+	stop(t, in)
+	if err := os.RemoveAll(cfg.StateDir); err != nil {
+		t.Fatal(err)
+	}
+
+	var once sync.Once
+	passed, reached, release := 0, make(chan struct{}), make(chan struct{})
+	cut := cfg
+	cut.Point = func(name string) {
+		if name != "restoring" {
+			return
+		}
+		if passed++; passed == 2 {
+			once.Do(func() { close(reached) })
+			<-release
+		}
+	}
+	in = b.startWith(cut, counting(nil))
+	within(t, reached, "a second run of the restore")
+	go close(release)
+	in.Crash()
+
+	restored := make(chan processor.RestoreInfo, 1)
+	cfg.Listeners = append(cfg.Listeners, processor.Listener{
+		Restore: func(i processor.RestoreInfo) {
+			if i.Done {
+				restored <- i
+			}
+		}})
+	in = b.startWith(cfg, counting(nil))
+	info := within(t, restored, "the second restore")
+	if !info.FromLocalDisk || info.Records >= keys*3/4 || info.Records == 0 {
+		t.Errorf("of %d records the second restore read %+v; a run should have been kept", keys,
+			info)
+	}
+	ask()
+	b.outputs(2 * keys)
+	b.drained("in")
+	b.ledger(0)
+	stop(t, in)
+	if n := b.localKeys("a", 0); n != keys {
+		t.Errorf("the store has %d keys, want %d", n, keys)
+	}
+}
