@@ -314,6 +314,7 @@ func (in *Instance) close(p int32, then func()) {
 	s.cancel(errClosed)
 	in.background(func() {
 		s.work.Wait()
+		t.shutViews()
 		err := s.closeStore(t)
 		in.post(func() {
 			s.task, s.closing, s.busy = nil, false, false

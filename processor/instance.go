@@ -64,6 +64,7 @@ type Instance struct {
 	holdUntil  time.Time // no epoch is sealed before, after an abort
 	retryDelay time.Duration
 
+	moves    moves
 	openedAt atomic.Int64 // when the transaction in flight began, ns; 0: none
 	ending   atomic.Bool  // its end is sent and not answered
 	statusMu sync.Mutex   // guards what follows
@@ -241,6 +242,7 @@ func (in *Instance) shutDown() {
 			continue
 		}
 		t := s.task
+		t.shutViews()
 		if crash || failure != nil {
 			t = &task{} // nothing more is written
 		}
