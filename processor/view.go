@@ -104,7 +104,8 @@ type StateView struct {
 // View calls fn with the ranges as the task of the partition had committed them at one epoch: never
 // with anything of an open one. The task goes on meanwhile, but cannot be given away before fn
 // returns, so fn must not wait for anybody. A task that does not run here is a *NotHereError.
-func (in *Instance) View(partition int32, ranges []StateRange, fn func(*StateView) error) error {
+func (in *Instance) View(partition int32, ranges []StateRange,
+	fn func(*StateView) error) (err error) {
 	t, err := in.readable(partition)
 	if err != nil {
 		return err
@@ -122,15 +123,17 @@ func (in *Instance) View(partition int32, ranges []StateRange, fn func(*StateVie
 	if err != nil {
 		return fmt.Errorf("task %s: %w", t.name, err)
 	}
+	defer func() {
+		if closeErr := view.Close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("task %s: %w", t.name, closeErr)
+		}
+	}()
 	pos, err := t.positionAt(view.Mark)
-	if err == nil {
-		err = fn(&StateView{Task: t.name, Partition: partition, Position: *pos,
-			resolver: in.bind.resolver, view: view, ranges: ranges, ended: t.closed.Load})
+	if err != nil {
+		return err
 	}
-	if closeErr := view.Close(); err == nil && closeErr != nil {
-		err = fmt.Errorf("task %s: %w", t.name, closeErr)
-	}
-	return err
+	return fn(&StateView{Task: t.name, Partition: partition, Position: *pos,
+		resolver: in.bind.resolver, view: view, ranges: ranges, ended: t.closed.Load})
 }
 
 // Get returns a value in wire format; the key must be in one of the ranges.
