@@ -14,9 +14,10 @@ import (
 
 // TableInfo describes one table of a pipeline.
 type TableInfo struct {
-	Name   string
-	Timers bool // its keys begin with a time, not with a record's key
-	Global bool // every task holds it whole
+	Name     string
+	Timers   bool // its keys begin with a time, not with a record's key
+	Global   bool // every task holds it whole
+	Windowed bool // a time follows the record's key: a window's start, or a value's own
 }
 
 // Tables lists the pipeline's tables.
@@ -24,6 +25,7 @@ func (p *Pipeline) Tables() []TableInfo {
 	var all []TableInfo
 	for _, t := range p.tables {
 		info := TableInfo{Name: t.tableName()}
+		info.Windowed = slices.Contains(p.windows, info.Name)
 		for _, timers := range p.timers {
 			info.Timers = info.Timers || timers.table.name == info.Name
 		}
@@ -49,6 +51,10 @@ func (in *Instance) TaskOf(key []byte) int32 { return partitionOf(key, in.bind.p
 
 // PartitionOf is TaskOf for a number of partitions that was learnt elsewhere.
 func PartitionOf(key []byte, partitions int32) int32 { return partitionOf(key, partitions) }
+
+// StateHash is what one live entry adds to the digest of a task's state, which is the sum over all
+// of them modulo 2^64. The key is the one in the changelog.
+func StateHash(key, value []byte) uint64 { return entryHash(key, value) }
 
 // NotHereError says that a task's state cannot be read from this instance now.
 type NotHereError struct {

@@ -24,7 +24,8 @@ the partitions.
 Input topics must exist; the other ones are created. --dry-run prints what is
 needed and changes nothing.
 
-HTTP on http.listen: /ping, /ready, /status, /metrics.
+HTTP on http.listen: /ping, /ready, /status, /metrics, and the committed state
+under /v1, from any instance for any key, which /openapi.yaml describes.
 
 PAWL_KILL_AT=POINT[:N] makes the process kill -9 itself the Nth time it passes a
 point of the transaction: before-begin, first-ack, flushed, offsets-pending,
@@ -77,12 +78,15 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 	svc := newService(p.name)
 	cfg.Listeners = append(cfg.Listeners, logListener(logger(a.stderr, s)), svc.metrics.Listener())
 	if addr := s.Text("http.listen"); addr != "off" {
-		at, stop, err := serve(ctx, addr, svc.handler())
+		listener, err := listen(ctx, addr)
 		if err != nil {
 			return err
 		}
-		defer stop()
-		fmt.Fprintf(a.stdout, "http: listening on %s\n", at)
+		cfg.Advertise = a.advertised(s, listener.Addr())
+		closeAPI := svc.serveAPI(s, cfg.Advertise, logger(a.stderr, s))
+		defer closeAPI()
+		defer serveOn(ctx, listener, svc.handler())()
+		fmt.Fprintf(a.stdout, "http: listening on %s\n", listener.Addr())
 	}
 	return svc.process(ctx, cfg, p.build(s))
 }
