@@ -22,5 +22,6 @@
 // Around it: instance.go (the loop), client.go, assign.go, restore.go and prove.go (taking a task
 // over), leave.go and fault.go (giving it up), memory.go, status.go, event.go (what Listeners are
 // told), errors.go; view.go and directory.go (its committed state, and where the others' is),
-// examine.go (why it would refuse to start). Beside it: offline.go and offlinetask.go (the same tasks without a cluster).
+// examine.go (why it would refuse to start). Beside it: offline.go and offlinetask.go (the same
+// tasks without a cluster).
 package processor

@@ -28,7 +28,8 @@ type standing struct {
 
 func standingOf(task, instance string, partition int32, p record.Position) standing {
 	s := standing{Task: task, Partition: partition, Instance: instance, Epoch: p.Epoch,
-		Claim: p.Claim, Offsets: make(map[string]int64, len(p.Inputs)), Watermark: timeOf(p.Watermark)}
+		Claim: p.Claim, Offsets: make(map[string]int64, len(p.Inputs)),
+		Watermark: timeOf(p.Watermark)}
 	for _, in := range p.Inputs {
 		s.Offsets[fmt.Sprintf("%s-%d", in.Topic, in.Partition)] = in.Offset
 	}

@@ -34,8 +34,8 @@ func everyone(q *question) ([]int32, *Problem) {
 		all[i] = int32(i)
 	}
 	if q.minAny >= 0 && len(all) > 1 {
-		return nil, refuse(http.StatusBadRequest, "min-epoch=%d does not say of which of %d tasks; "+
-			"give min-epoch=%s-0:%d,…", q.minAny, len(all), q.shape.Pipeline, q.minAny)
+		return nil, refuse(http.StatusBadRequest, "min-epoch=%d does not say of which of %d "+
+			"tasks; give min-epoch=%s-0:%d,…", q.minAny, len(all), q.shape.Pipeline, q.minAny)
 	}
 	return all, nil
 }

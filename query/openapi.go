@@ -26,7 +26,7 @@ func answerYAML(w http.ResponseWriter, _ *http.Request) {
 func answerJSON(w http.ResponseWriter, r *http.Request) {
 	doc, err := asJSON()
 	if err != nil {
-		refuse(http.StatusInternalServerError, "%v", err).write(w, r) // unreachable: a test reads it
+		refuse(http.StatusInternalServerError, "%v", err).write(w, r) // a test reads it: never
 		return
 	}
 	send(w, r, http.StatusOK, "application/json", doc)

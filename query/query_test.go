@@ -132,7 +132,8 @@ func TestPagesAddUp(t *testing.T) {
 		var keys []string
 		after := ""
 		for n := 0; ; n++ {
-			got := c.get(t, n%2, fmt.Sprintf("/v1/state/keyvalues/velocity?limit=%d%s", limit, after))
+			got := c.get(t, n%2, fmt.Sprintf("/v1/state/keyvalues/velocity?limit=%d%s", limit,
+				after))
 			rows := got.body["rows"].([]any)
 			for _, r := range rows {
 				keys = append(keys, r.(map[string]any)["key"].(string))
@@ -214,7 +215,8 @@ func TestNoCircles(t *testing.T) {
 	got := c.get(t, 0, "/v1/state/keyvalues/velocity?task=1")
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if limit := int(gatherForOne/gatherRetry) + 1; got.code != 503 || c.hops > limit || c.hops == 0 {
+	limit := int(gatherForOne/gatherRetry) + 1
+	if got.code != 503 || c.hops > limit || c.hops == 0 {
 		t.Errorf("%d with %d requests between instances, want at most %d", got.code, c.hops, limit)
 	}
 }
@@ -268,7 +270,8 @@ func TestToken(t *testing.T) {
 	c := fraudCluster(t, 2, "s3cret")
 	for _, header := range []string{"", "Bearer", "Bearer wrong", "Basic s3cret", "s3cret",
 		"Bearer s3cret2"} {
-		for _, path := range []string{"/v1/tasks", "/openapi.yaml", "/v1/state/keyvalues/velocity"} {
+		for _, path := range []string{"/v1/tasks", "/openapi.yaml",
+			"/v1/state/keyvalues/velocity"} {
 			got := c.get(t, 0, path, "Authorization", header, hopHeader, "0")
 			if got.code != 401 || got.header.Get("WWW-Authenticate") == "" ||
 				strings.Contains(got.text, "u01") || strings.Contains(got.text, "s3cret") {
@@ -309,8 +312,8 @@ func TestGuards(t *testing.T) {
 		!strings.Contains(w.Body.String(), "request mine failed") {
 		t.Errorf("panic: %d %s, told %v", w.Code, w.Body, told)
 	}
-	w = ask("GET", "/v1/state/keyvalues/velocity?prefix=u", "Accept-Encoding", "br, gzip;q=0.5", requestID,
-		"a\nb")
+	w = ask("GET", "/v1/state/keyvalues/velocity?prefix=u", "Accept-Encoding",
+		"br, gzip;q=0.5", requestID, "a\nb")
 	if w.Code != 200 || w.Header().Get("Content-Encoding") != "gzip" ||
 		strings.Contains(w.Header().Get(requestID), "\n") {
 		t.Errorf("gzip: %d %v", w.Code, w.Header())
@@ -370,7 +373,8 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("while it is down: %v %v", all, err)
 	}
 	again()
-	members, failure = []processor.Member{{Instance: "c", Address: "h:3", Tasks: []int32{0, 1}}}, nil
+	members = []processor.Member{{Instance: "c", Address: "h:3", Tasks: []int32{0, 1}}}
+	failure = nil
 	if owner(0) != "h:3" || owner(1) != "h:3" {
 		t.Errorf("after a move: %s %s", owner(0), owner(1))
 	}

@@ -47,7 +47,8 @@ type single struct {
 // keyValue answers for one key.
 func keyValue() *endpoint[single] {
 	key := func(q *question) statestore.Key {
-		k, _ := ParseKey(statestore.Key(nil).String(q.r.PathValue("key")), q.rest()) // judged before
+		first := statestore.Key(nil).String(q.r.PathValue("key"))
+		k, _ := ParseKey(first, q.rest()) // judged before
 		return k
 	}
 	return &endpoint[single]{
@@ -202,8 +203,8 @@ func keyValues() *endpoint[page] {
 	return rows([]string{"prefix"}, func(q *question) ([]int32, *Problem) {
 		table, p := q.store()
 		if p == nil && table.Timers && q.values.Has("prefix") {
-			return nil, refuse(http.StatusBadRequest, "the keys of %s begin with a time, which has "+
-				"no prefix", table.Name)
+			return nil, refuse(http.StatusBadRequest, "the keys of %s begin with a time, which "+
+				"has no prefix", table.Name)
 		}
 		return inStore(q)
 	}, func(q *question) (from, to statestore.Key) {

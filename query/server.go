@@ -68,6 +68,7 @@ func New(o Options) (h http.Handler, close func()) {
 
 // routes are the paths with what answers them.
 func (s *server) routes() map[string]http.HandlerFunc {
+	only := s.only
 	return map[string]http.HandlerFunc{
 		"/openapi.yaml":                                 answerYAML,
 		"/openapi.json":                                 answerJSON,
@@ -77,11 +78,11 @@ func (s *server) routes() map[string]http.HandlerFunc {
 		"/v1/state/windowed/{store}/{key}/{from}/{to}":  windowed().handle(s),
 		"/v1/state/instances":                           s.instances,
 		"/v1/tasks":                                     s.tasks,
-		"/v1/pageviews/top":                             s.only("pageviews", s.topPages().handle(s)),
-		"/v1/fraud/users/{id}":                          s.only("fraud", s.fraudUser().handle(s)),
-		"/v1/iot/sensors/{id}":                          s.only("iot", s.sensor().handle(s)),
-		"/v1/activity/users/{id}":                       s.only("activity", activeUser().handle(s)),
-		"/v1/funnel":                                    s.only("funnel", funnel().handle(s)),
+		"/v1/pageviews/top":                             only("pageviews", s.topPages().handle(s)),
+		"/v1/fraud/users/{id}":                          only("fraud", s.fraudUser().handle(s)),
+		"/v1/iot/sensors/{id}":                          only("iot", s.sensor().handle(s)),
+		"/v1/activity/users/{id}":                       only("activity", activeUser().handle(s)),
+		"/v1/funnel":                                    only("funnel", funnel().handle(s)),
 	}
 }
 

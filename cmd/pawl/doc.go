@@ -15,4 +15,6 @@
 // chaosverdict.go; in the child, detour.go and diskfault.go.
 // Checkpoints: checkpoint.go (which ones), checkpointlist.go (list, show), checkpointwork.go
 // (verify, restore, prune), buckets.go and buckets_gs.go (object stores that are known).
+// State: state.go (which store, from where), staterows.go (rows, export), statelive.go (the HTTP
+// API), statelog.go (the changelog), statefolder.go (folders, checkpoints), statedoctor.go.
 package main

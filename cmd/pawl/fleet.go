@@ -50,7 +50,8 @@ type fleetSpec struct {
 
 // newFleet starts nothing yet.
 func newFleet(spec fleetSpec) *fleet {
-	return &fleet{spec: spec, client: statusClient(spec.settings.Text("api.token")), event: spec.event,
+	token := spec.settings.Text("api.token")
+	return &fleet{spec: spec, client: statusClient(token), event: spec.event,
 		stopping: make(chan struct{}), failed: make(chan error, spec.count)}
 }
 

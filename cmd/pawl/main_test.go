@@ -124,7 +124,7 @@ func TestFaultsAreComplete(t *testing.T) {
 
 // TestHelpTeaches asks every command for its help.
 func TestHelpTeaches(t *testing.T) {
-	for _, name := range []string{"demo", "run", "generate", "bench", "checkpoint", "config",
+	for _, name := range []string{"demo", "run", "generate", "bench", "checkpoint", "state", "config",
 		"version"} {
 		code, stdout, stderr := pawl(nil, name, "--help")
 		if code != 0 || stderr != "" || !strings.Contains(stdout, "Examples:\n  pawl "+name) {

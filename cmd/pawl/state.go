@@ -241,7 +241,8 @@ func (f *stateFlags) settle(s *settings.Settings, store string, w *stateWant) er
 	case f.epoch > 0 && f.asOf != "":
 		return usage("--epoch and --as-of exclude each other; give one")
 	case past && f.from != "" && f.from != "changelog":
-		return usage("--from=%s with --epoch or --as-of: only the changelog has earlier states", f.from)
+		return usage("--from=%s with --epoch or --as-of: only the changelog has earlier states",
+			f.from)
 	case f.epoch > 0 && f.task == "" && w.key == nil:
 		return usage("--epoch=%d without --task: each task counts its own epochs", f.epoch)
 	}

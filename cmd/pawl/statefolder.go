@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"pawl/checkpoint"
@@ -78,7 +79,8 @@ func readStore(ctx context.Context, dir string, w *stateWant, row func(stateRow)
 		from, to := w.bounds()
 		err = store.Scan(from, to, func(key, value []byte) bool {
 			var one stateRow
-			if one, told = rowOfState(w, key, append([]byte(nil), value...), resolver); told == nil {
+			one, told = rowOfState(w, key, slices.Clone(value), resolver)
+			if told == nil {
 				told = row(one)
 			}
 			return told == nil && ctx.Err() == nil
@@ -164,8 +166,8 @@ func (s *stateCheckpoints) read(ctx context.Context, w *stateWant, row func(stat
 		of[series.Task()] = series
 	}
 	if len(of) == 0 {
-		return fmt.Errorf("there is no checkpoint of %s%s; pawl checkpoint list shows what there is",
-			w.pipeline, c.of())
+		return fmt.Errorf("there is no checkpoint of %s%s; pawl checkpoint list shows what there "+
+			"is", w.pipeline, c.of())
 	}
 	count, err := s.tasks(ctx, of)
 	if err != nil {

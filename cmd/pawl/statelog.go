@@ -31,7 +31,8 @@ func (a *app) changelogOf(s *settings.Settings) (*stateLog, error) {
 	for _, key := range []string{"application.id", "bootstrap.servers", "schema.registry.url"} {
 		if s.Text(key) == "" {
 			missing = append(missing, &settings.Fault{Key: key, Source: "default",
-				What: "is needed to read the changelog; give --config, or --http for a live instance"})
+				What: "is needed to read the changelog; give --config, or --http for a live " +
+					"instance"})
 		}
 	}
 	if len(missing) > 0 {
@@ -94,23 +95,14 @@ func (l *stateLog) fold(ctx context.Context, source verify.Source, topic string,
 			return f.take(ctx, rec)
 		})
 		bar.finish()
-		switch {
-		case err != nil && !errors.Is(err, errEnough):
+		if err != nil && !errors.Is(err, errEnough) {
 			return nil, fmt.Errorf("read %s-%d: %w", topic, task, err)
-		case w.epoch > 0 && f.at.Epoch != w.epoch:
-			return nil, fmt.Errorf("%s-%d has no position record of epoch %d any more, or not yet; "+
-				"it was at epoch %d before, and compaction keeps the newest ones only", topic, task,
-				w.epoch, f.at.Epoch)
-		case f.sum == uint64(f.at.Digest):
+		}
+		if err = f.judge(); err == nil {
 			return f, nil
-		case try == folds && (w.epoch > 0 || !w.asOf.IsZero()):
-			return nil, fmt.Errorf("%s-%d no longer has the whole state of epoch %d: compaction has "+
-				"dropped values that were overwritten since; a checkpoint may have it", topic, task,
-				f.at.Epoch)
-		case try == folds:
-			return nil, fmt.Errorf("%s-%d folds to the digest %016x, but epoch %d says %016x; "+
-				"pawl audit %s finds what is wrong", topic, task, f.sum, f.at.Epoch,
-				uint64(f.at.Digest), w.pipeline)
+		}
+		if try == folds || w.epoch > 0 && f.at.Epoch != w.epoch {
+			return nil, fmt.Errorf("%s-%d %w", topic, task, err)
 		}
 	}
 }
@@ -146,6 +138,23 @@ type foldedLog struct {
 	live     map[string]uint64 // hashes of all
 	sum      uint64
 	at       record.Position
+}
+
+// judge says what keeps the log from being the state that was asked for.
+func (f *foldedLog) judge() error {
+	w, at := f.want, &f.at
+	switch {
+	case w.epoch > 0 && at.Epoch != w.epoch:
+		return fmt.Errorf("has no position record of epoch %d any more, or not yet; it was at epoch "+
+			"%d before, and compaction keeps the newest ones only", w.epoch, at.Epoch)
+	case f.sum == uint64(at.Digest):
+		return nil
+	case w.epoch > 0 || !w.asOf.IsZero():
+		return fmt.Errorf("no longer has the whole state of epoch %d: compaction has dropped values "+
+			"that were overwritten since; a checkpoint may have it", at.Epoch)
+	}
+	return fmt.Errorf("folds to the digest %016x, but epoch %d says %016x; pawl audit %s finds "+
+		"what is wrong", f.sum, at.Epoch, uint64(at.Digest), w.pipeline)
 }
 
 func (f *foldedLog) take(ctx context.Context, rec *kgo.Record) error {

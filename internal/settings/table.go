@@ -61,7 +61,7 @@ func engine() []Setting {
 		{Name: "http.listen", Default: "127.0.0.1:8080", kind: listen{},
 			Doc: "Address of the HTTP API, /ready and /metrics; port 0 picks one; off for none."},
 		{Name: "http.advertised", kind: hostPort{},
-			Doc: "host:port at which other instances reach http.listen; default that, if it names one."},
+			Doc: "host:port at which other instances reach this one's HTTP; default http.listen."},
 		{Name: "http.rate.limit", Default: "20000", kind: number{min: 0, max: 1e9},
 			Doc: "Requests of the API per second above which it answers 429; 0 for no limit."},
 		{Name: "api.token", kind: text{}, Secret: true,
