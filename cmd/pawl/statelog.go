@@ -145,13 +145,13 @@ func (f *foldedLog) judge() error {
 	w, at := f.want, &f.at
 	switch {
 	case w.epoch > 0 && at.Epoch != w.epoch:
-		return fmt.Errorf("has no position record of epoch %d any more, or not yet; it was at epoch "+
-			"%d before, and compaction keeps the newest ones only", w.epoch, at.Epoch)
+		return fmt.Errorf("has no position record of epoch %d any more, or not yet; it was at "+
+			"epoch %d before, and compaction keeps the newest ones only", w.epoch, at.Epoch)
 	case f.sum == uint64(at.Digest):
 		return nil
 	case w.epoch > 0 || !w.asOf.IsZero():
-		return fmt.Errorf("no longer has the whole state of epoch %d: compaction has dropped values "+
-			"that were overwritten since; a checkpoint may have it", at.Epoch)
+		return fmt.Errorf("no longer has the whole state of epoch %d: compaction has dropped "+
+			"values that were overwritten since; a checkpoint may have it", at.Epoch)
 	}
 	return fmt.Errorf("folds to the digest %016x, but epoch %d says %016x; pawl audit %s finds "+
 		"what is wrong", f.sum, at.Epoch, uint64(at.Digest), w.pipeline)
