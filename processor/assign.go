@@ -258,8 +258,7 @@ func (in *Instance) restored(s *slot, t *task, err error) {
 		in.refuse(t, refused)
 		return
 	case errors.As(err, &clash):
-		in.refuse(t, &RefusedError{Task: t.name, What: "its state cannot be read: " + err.Error(),
-			Mend: "run the version that wrote it, or give the new fields defaults"})
+		in.refuse(t, clashed(t.name, err))
 		return
 	case err != nil:
 		in.again(s, t, err)
@@ -275,6 +274,12 @@ func (in *Instance) restored(s *slot, t *task, err error) {
 	go func() { defer s.work.Done(); t.spill(s.ctx) }()
 	in.fetch.start(t, t.inbox.gen, append([]record.Input(nil), t.core.position.Inputs...))
 	in.setState()
+}
+
+// clashed refuses state that today's tables cannot read.
+func clashed(task string, err error) *RefusedError {
+	return &RefusedError{Task: task, What: "its state cannot be read: " + err.Error(),
+		Mend: "run the version that wrote it, or give the new fields defaults"}
 }
 
 // again closes a task that could not start and opens it anew after a while.
@@ -318,6 +323,7 @@ func (in *Instance) close(p int32, then func()) {
 		if last && t.checkpoints != nil {
 			t.checkpoints.atStop(in.ctx)
 		}
+		t.shutViews()
 		err := s.closeStore(t)
 		in.post(func() {
 			s.task, s.closing, s.busy = nil, false, false

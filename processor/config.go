@@ -67,6 +67,8 @@ type Config struct {
 	NoProvenance bool
 	// Compression of produced batches: none, snappy, lz4 or zstd. Default snappy.
 	Compression string
+	// Advertise is host:port at which the other instances reach this one's HTTP; "" for nowhere.
+	Advertise string
 	// Dialer opens broker connections; default a plain TCP dial.
 	Dialer func(ctx context.Context, network, host string) (net.Conn, error)
 	// KafkaOptions are appended to every client's options (TLS, SASL).

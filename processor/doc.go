@@ -21,6 +21,8 @@
 // cycle), transaction.go (the commit, and what a death at each of its points leaves) and points.go.
 // Around it: instance.go (the loop), client.go, assign.go, ladder.go, restore.go and prove.go
 // (taking a task over), checkpoints.go and checkpointing.go (copies of its store), leave.go and
-// fault.go (giving it up), memory.go, status.go, event.go (what Listeners are told), errors.go.
-// Beside it: offline.go and offlinetask.go (the same tasks without a cluster).
+// fault.go (giving it up), memory.go, status.go, event.go (what Listeners are told), errors.go;
+// view.go and directory.go (its committed state, and where the others' is), examine.go (why it
+// would refuse to start). Beside it: offline.go and offlinetask.go (the same tasks without a
+// cluster).
 package processor

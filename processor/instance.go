@@ -72,6 +72,7 @@ type Instance struct {
 		uploads []func(context.Context)
 	}
 
+	moves    moves
 	openedAt atomic.Int64 // when the transaction in flight began, ns; 0: none
 	ending   atomic.Bool  // its end is sent and not answered
 	statusMu sync.Mutex   // guards what follows
@@ -250,6 +251,7 @@ func (in *Instance) shutDown() {
 			continue
 		}
 		t := s.task
+		t.shutViews()
 		if crash || failure != nil {
 			t = &task{} // nothing more is written
 		}

@@ -103,7 +103,7 @@ func (in *Instance) newMember() (*kgo.Client, error) {
 		kgo.ConsumerGroup(in.cfg.ApplicationID),
 		kgo.ConsumeTopics(topics...),
 		kgo.InstanceID(in.cfg.InstanceID),
-		kgo.Balancers(&assignor{topics: topics}),
+		kgo.Balancers(&assignor{topics: topics, address: in.cfg.Advertise}),
 		kgo.SessionTimeout(in.cfg.SessionTimeout),
 		kgo.HeartbeatInterval(min(in.cfg.SessionTimeout/5, 3*time.Second)),
 		kgo.RebalanceTimeout(max(time.Minute, in.cfg.SessionTimeout)),
@@ -234,7 +234,10 @@ func union(m map[string][]int32) []int32 {
 // assignor shares tasks out among the members: as evenly as can be, each staying where it is
 // unless that would be uneven. All inputs of a task go together, which Kafka's own sticky assignor
 // does not promise. Moves are cooperative: revoked in one round, assigned in the next.
-type assignor struct{ topics []string }
+type assignor struct {
+	topics  []string
+	address string // told to the group
+}
 
 // ProtocolName implements kgo.GroupBalancer.
 func (a *assignor) ProtocolName() string { return "pawl-sticky" }
@@ -259,6 +262,7 @@ func (a *assignor) JoinGroupMetadata(interests []string, current map[string][]in
 	slices.SortFunc(meta.OwnedPartitions, func(x, y kmsg.ConsumerMemberMetadataOwnedPartition) int {
 		return compareStrings(x.Topic, y.Topic)
 	})
+	meta.UserData = withAddress(meta.UserData, a.address)
 	return meta.AppendTo(nil)
 }
 

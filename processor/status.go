@@ -109,6 +109,7 @@ func (in *Instance) taskState(p int32, state TaskState, reason, mend string) {
 		delete(in.statuses, p)
 	}
 	in.statusMu.Unlock()
+	in.moves.wake()
 	in.tell(func(l *Listener) {
 		if l.TaskState != nil {
 			l.TaskState(TaskStateInfo{Task: name, State: state, Reason: reason})
@@ -143,6 +144,7 @@ func (in *Instance) seen(p int32, input int, end, lso int64) {
 
 // progress publishes what a committed share moved.
 func (in *Instance) progress(p int32, fx *Effects) {
+	defer in.moves.wake()
 	in.statusMu.Lock()
 	defer in.statusMu.Unlock()
 	info := in.statuses[p]

@@ -46,6 +46,7 @@ type task struct {
 	wake    chan struct{}
 	stopped chan struct{}
 
+	views views
 	inbox inbox
 	merge *merge
 	ahead *ahead

@@ -202,8 +202,10 @@ func (l fatalLogger) Fatalf(format string, args ...any) {
 }
 
 // Get implements Store.
-func (s *Pebble) Get(key []byte) ([]byte, bool, error) {
-	v, closer, err := s.db.Get(key)
+func (s *Pebble) Get(key []byte) ([]byte, bool, error) { return get(s.db, key) }
+
+func get(r pebble.Reader, key []byte) ([]byte, bool, error) {
+	v, closer, err := r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
 	}
@@ -216,7 +218,11 @@ func (s *Pebble) Get(key []byte) ([]byte, bool, error) {
 
 // Scan implements Store.
 func (s *Pebble) Scan(from, to []byte, fn func(key, value []byte) bool) error {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	return scan(s.db, from, to, fn)
+}
+
+func scan(r pebble.Reader, from, to []byte, fn func(key, value []byte) bool) error {
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return fmt.Errorf("scan state from %x: %w", from, err)
 	}
@@ -224,6 +230,22 @@ func (s *Pebble) Scan(from, to []byte, fn func(key, value []byte) bool) error {
 	}
 	return errors.Join(it.Error(), it.Close())
 }
+
+// pebbleView is a Pebble at one moment.
+type pebbleView struct{ snapshot *pebble.Snapshot }
+
+func (s *Pebble) view() reader { return pebbleView{s.db.NewSnapshot()} }
+
+// Get implements reader.
+func (v pebbleView) Get(key []byte) ([]byte, bool, error) { return get(v.snapshot, key) }
+
+// Scan implements reader.
+func (v pebbleView) Scan(from, to []byte, fn func(key, value []byte) bool) error {
+	return scan(v.snapshot, from, to, fn)
+}
+
+// Close implements reader.
+func (v pebbleView) Close() error { return v.snapshot.Close() }
 
 // Apply implements Store. Sorted keys save the memtable most of its comparisons.
 func (s *Pebble) Apply(changes []Change, m Mark) error {

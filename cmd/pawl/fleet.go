@@ -50,7 +50,8 @@ type fleetSpec struct {
 
 // newFleet starts nothing yet.
 func newFleet(spec fleetSpec) *fleet {
-	return &fleet{spec: spec, client: statusClient(), event: spec.event,
+	token := spec.settings.Text("api.token")
+	return &fleet{spec: spec, client: statusClient(token), event: spec.event,
 		stopping: make(chan struct{}), failed: make(chan error, spec.count)}
 }
 
@@ -80,10 +81,11 @@ func (f *fleet) start(ctx context.Context) error {
 func (s fleetSpec) member(n int) (*instance, error) {
 	name := fmt.Sprintf("%s-%d", s.pipeline, n)
 	override := map[string]string{
-		"instance.id": name,
-		"state.dir":   filepath.Join(s.dir, "state-"+name),
-		"http.listen": "127.0.0.1:0",
-		"log.format":  "text",
+		"instance.id":     name,
+		"state.dir":       filepath.Join(s.dir, "state-"+name),
+		"http.listen":     "127.0.0.1:0",
+		"http.advertised": "",
+		"log.format":      "text",
 	}
 	if n == 1 && s.http != "" {
 		override["http.listen"] = s.http

@@ -124,8 +124,8 @@ func TestFaultsAreComplete(t *testing.T) {
 
 // TestHelpTeaches asks every command for its help.
 func TestHelpTeaches(t *testing.T) {
-	for _, name := range []string{"demo", "run", "generate", "bench", "checkpoint", "config",
-		"version"} {
+	for _, name := range []string{"demo", "run", "generate", "bench", "checkpoint", "state",
+		"config", "version"} {
 		code, stdout, stderr := pawl(nil, name, "--help")
 		if code != 0 || stderr != "" || !strings.Contains(stdout, "Examples:\n  pawl "+name) {
 			t.Errorf("pawl %s --help: exit %d %s\n%s", name, code, stderr, stdout)

@@ -25,7 +25,8 @@ the partitions.
 Input topics must exist; the other ones are created. --dry-run prints what is
 needed and changes nothing.
 
-HTTP on http.listen: /ping, /ready, /status, /metrics.
+HTTP on http.listen: /ping, /ready, /status, /metrics, and the committed state
+under /v1, from any instance for any key, which /openapi.yaml describes.
 
 With checkpoint.url, copies of the state go there every checkpoint.interval, and a
 machine that has none, or a damaged one, starts from the newest of them.
@@ -90,12 +91,15 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 	svc.token = s.Text("api.token")
 	cfg.Listeners = append(cfg.Listeners, logListener(logger(a.stderr, s)), svc.metrics.Listener())
 	if addr := s.Text("http.listen"); addr != "off" {
-		at, stop, err := serve(ctx, addr, svc.handler())
+		listener, err := listen(ctx, addr)
 		if err != nil {
 			return err
 		}
-		defer stop()
-		fmt.Fprintf(a.stdout, "http: listening on %s\n", at)
+		cfg.Advertise = a.advertised(s, listener.Addr())
+		closeAPI := svc.serveAPI(s, cfg.Advertise, logger(a.stderr, s))
+		defer closeAPI()
+		defer serveOn(ctx, listener, svc.handler())()
+		fmt.Fprintf(a.stdout, "http: listening on %s\n", listener.Addr())
 	}
 	return svc.process(ctx, cfg, p.build(s))
 }

@@ -29,6 +29,8 @@ var mayImport = map[string][]string{
 		"statestore"},
 	"processor/aggregate": {"schemas"},
 
+	"query": {"processor", "schemas/record", "statestore"},
+
 	"internal/faultnet":   {},
 	"internal/embedded":   {"schemas"},
 	"internal/loadgen":    {"schemas"},
@@ -76,7 +78,7 @@ var mayImport = map[string][]string{
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
 		"internal/metrics", "internal/recovery", "internal/settings", "internal/verify", "pipelines/activity",
 		"pipelines/fraud", "pipelines/funnel", "pipelines/iot", "pipelines/iot/devices",
-		"pipelines/pageviews", "processor", "schemas", "statestore"},
+		"pipelines/pageviews", "processor", "query", "schemas", "schemas/record", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
