@@ -29,7 +29,7 @@ func TestViewIsTheModel(t *testing.T) {
 		var changes []statestore.Change
 		for _, n := range rng.Perm(2000)[:rng.IntN(60)] {
 			c := statestore.Change{Key: key(n), Ordered: rng.IntN(2) == 0}
-			if rng.IntN(40) > 30*int(epoch/100%2) { // for a while nearly all are deletions
+			if rng.IntN(40) > 38*int(epoch/100%2) { // for a while nearly all are deletions
 				c.Value = fmt.Appendf(nil, "%d@%d", n, epoch)
 			}
 			changes = append(changes, c)
