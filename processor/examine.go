@@ -127,15 +127,18 @@ func (in *Instance) bindTopics(pl *planner) {
 
 // live says whether the group has members.
 func (in *Instance) live(ctx context.Context) (bool, error) {
-	groups, err := in.adm.DescribeGroups(ctx, in.cfg.ApplicationID)
-	g := groups[in.cfg.ApplicationID]
-	if err == nil && !errors.Is(g.Err, kerr.GroupIDNotFound) {
-		err = g.Err
-	}
-	if err != nil {
-		return false, fmt.Errorf("describe group %s: %w", in.cfg.ApplicationID, err)
-	}
-	return len(g.Members) > 0, nil
+	var g kadm.DescribedGroup
+	// A cluster that has had no group yet finds a coordinator only after the first question.
+	err := in.untilStarted(ctx, "coordinator of group "+in.cfg.ApplicationID,
+		func(try context.Context) error {
+			groups, err := in.adm.DescribeGroups(try, in.cfg.ApplicationID)
+			g = groups[in.cfg.ApplicationID]
+			if err == nil && !errors.Is(g.Err, kerr.GroupIDNotFound) {
+				err = g.Err
+			}
+			return err
+		})
+	return len(g.Members) > 0, err
 }
 
 // examineLooks is how often a task of a live application is looked at until what is compared was

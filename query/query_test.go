@@ -153,6 +153,28 @@ func TestPagesAddUp(t *testing.T) {
 	}
 }
 
+// TestShortPages merges pages of which one ends before its task's rows do, and before the limit.
+func TestShortPages(t *testing.T) {
+	of := func(next string, keys ...string) page {
+		p := page{}
+		if next != "" {
+			p.Next = []byte(next)
+		}
+		for _, k := range keys {
+			p.Rows = append(p.Rows, wireRow{At: []byte(k)})
+		}
+		return p
+	}
+	rows, next := mergePages([]page{of("c", "a", "b"), of("", "aa", "c", "d"), of("e", "d2")}, 9)
+	var keys []string
+	for _, r := range rows {
+		keys = append(keys, string(r.At))
+	}
+	if fmt.Sprint(keys) != "[a aa b]" || string(next) != "c" {
+		t.Errorf("rows %v, next %q", keys, next)
+	}
+}
+
 // TestMissingTasks has an instance go: ranges say what they lack, keys of it are refused.
 func TestMissingTasks(t *testing.T) {
 	c := fraudCluster(t, 3, "")

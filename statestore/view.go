@@ -111,7 +111,7 @@ func (s *Buffered) capture(r Range) viewed {
 				}
 			}
 			c.rows = append(c.rows, row{cell.key, cell.read()})
-			if r.Limit > 0 && len(c.rows) > 8*r.Limit+1024 {
+			if r.Limit > 0 && len(c.rows) > 8*r.Limit+128 {
 				c.cut()
 			}
 		}
