@@ -1,16 +1,19 @@
 package processor_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pawl/processor"
+	"pawl/schemas"
 )
 
 // within receives from a channel that something comes from soon.
@@ -91,5 +94,52 @@ func TestInterruptedRestoreGoesOn(t *testing.T) {
 	stop(t, in)
 	if n := b.localKeys("a", 0); n != keys {
 		t.Errorf("the store has %d keys, want %d", n, keys)
+	}
+}
+
+// asked counts what a registry is asked for. A lookup waits a moment for others to come.
+type asked struct {
+	schemas.Registry
+	registered, lookups atomic.Int32
+	together            atomic.Int32 // lookups that met another
+	here                chan struct{}
+}
+
+// Register implements schemas.Registry.
+func (a *asked) Register(ctx context.Context, subject, text string) (int32, error) {
+	a.registered.Add(1)
+	return a.Registry.Register(ctx, subject, text)
+}
+
+// Lookup implements schemas.Registry.
+func (a *asked) Lookup(ctx context.Context, subject, text string) (int32, error) {
+	a.lookups.Add(1)
+	select {
+	case a.here <- struct{}{}:
+		a.together.Add(1)
+	case <-a.here:
+		a.together.Add(1)
+	case <-time.After(time.Second):
+	}
+	return a.Registry.Lookup(ctx, subject, text)
+}
+
+// TestRestartAsksTheRegistryAtOnce: the first start registers what it does not find, the next one
+// finds it all, and asks for several subjects at a time.
+func TestRestartAsksTheRegistryAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 1)
+	const subjects = 6 // input, output, table, position, claim, tick
+	for _, registers := range []int32{subjects, 0} {
+		reg := &asked{Registry: b.registry, here: make(chan struct{})}
+		cfg := b.config("a")
+		cfg.Registry = reg
+		stop(t, b.startWith(cfg, counting(nil)))
+		if n := reg.registered.Load(); n != registers {
+			t.Errorf("%d subjects are registered, want %d", n, registers)
+		}
+		if n, met := reg.lookups.Load(), reg.together.Load(); n != subjects || met < subjects/2 {
+			t.Errorf("%d lookups, of which %d met another", n, met)
+		}
 	}
 }
