@@ -32,10 +32,10 @@ func within[V any](t *testing.T, from <-chan V, what string) V {
 // missing, and the state is whole.
 func TestInterruptedRestoreGoesOn(t *testing.T) {
 	t.Parallel()
-	const keys = 5000 // of changelog records that take 8 KiB: with 16 MiB a run, three runs
+	const keys = 2500 // of changelog records that take 8 KB: with 8 MiB a run, three runs
 	b := newBed(t, 1)
 	long := func(i int) string { return fmt.Sprintf("%d-%s", i, strings.Repeat("x", 4000)) }
-	ask := func() {
+	ask := func(keys int) {
 		var recs []*kgo.Record
 		for i := range keys {
 			key := long(i)
@@ -47,9 +47,9 @@ func TestInterruptedRestoreGoesOn(t *testing.T) {
 		}
 	}
 	cfg := b.config("a")
-	cfg.MemoryMax = 64 << 20
+	cfg.MemoryMax = 32 << 20
 	in := b.startWith(cfg, counting(nil))
-	ask()
+	ask(keys)
 	b.outputs(keys)
 	b.drained("in")
 	stop(t, in)
@@ -87,8 +87,8 @@ func TestInterruptedRestoreGoesOn(t *testing.T) {
 		t.Errorf("of %d records the second restore read %+v; a run should have been kept", keys,
 			info)
 	}
-	ask()
-	b.outputs(2 * keys)
+	ask(100)
+	b.outputs(keys + 100)
 	b.drained("in")
 	b.ledger(0)
 	stop(t, in)
