@@ -230,7 +230,7 @@ func (b *benchRun) prepare(base *settings.Settings, dir string) error {
 		return fmt.Errorf("find this program to start it again: %w", err)
 	}
 	b.fleet = newFleet(fleetSpec{exe: exe, pipeline: b.pipeline.name, dir: dir, count: 1,
-		settings: base, override: override,
+		settings: base, token: base.Text("api.token"), override: override,
 		event: func(text string) { fmt.Fprintln(b.app.stderr, text) }})
 	b.result = benchReport{Pipeline: b.pipeline.name, Events: b.options.events,
 		Users: b.options.users, Partitions: b.options.partitions, Seed: b.options.seed,

@@ -35,7 +35,8 @@ func TestBenchRecovery(t *testing.T) {
 		rung := rungs[i].(map[string]any)
 		wantKeys(t, name, rung, "system rung first_output_seconds all_partitions_seconds "+
 			"restored_records restored_bytes cpu_seconds peak_rss_bytes steps")
-		first, all := rung["first_output_seconds"].(float64), rung["all_partitions_seconds"].(float64)
+		first := rung["first_output_seconds"].(float64)
+		all := rung["all_partitions_seconds"].(float64)
 		if rung["rung"] != name || first <= 0 || all < first || rung["cpu_seconds"] == 0.0 {
 			t.Errorf("%s: %v", name, rung)
 		}

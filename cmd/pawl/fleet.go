@@ -38,6 +38,7 @@ type fleetSpec struct {
 	count    int
 	http     string // address of the first instance; the others take free ports
 	settings *settings.Settings
+	token    string // api.token
 	override map[string]string
 	event    func(text string)
 
@@ -50,8 +51,7 @@ type fleetSpec struct {
 
 // newFleet starts nothing yet.
 func newFleet(spec fleetSpec) *fleet {
-	token := spec.settings.Text("api.token")
-	return &fleet{spec: spec, client: statusClient(token), event: spec.event,
+	return &fleet{spec: spec, client: statusClient(spec.token), event: spec.event,
 		stopping: make(chan struct{}), failed: make(chan error, spec.count)}
 }
 

@@ -200,11 +200,12 @@ func newStreamsContestant(b *recoveryRun) (*streamsContestant, error) {
 	return c, c.Compile(b.dir)
 }
 
-func (c *streamsContestant) name() string                     { return "Kafka Streams" }
-func (c *streamsContestant) group() string                    { return c.Application }
-func (c *streamsContestant) answers() string                  { return c.Output }
-func (c *streamsContestant) rungs() []string                  { return []string{rungLocal, rungChangelog} }
-func (c *streamsContestant) wipe() error                      { return os.RemoveAll(c.StateDir) }
+func (c *streamsContestant) name() string    { return "Kafka Streams" }
+func (c *streamsContestant) group() string   { return c.Application }
+func (c *streamsContestant) answers() string { return c.Output }
+func (c *streamsContestant) wipe() error     { return os.RemoveAll(c.StateDir) }
+func (c *streamsContestant) rungs() []string { return []string{rungLocal, rungChangelog} }
+
 func (c *streamsContestant) start() (*process.Process, error) { return c.Start() }
 
 func (c *streamsContestant) ready(context.Context, string) error { return nil }

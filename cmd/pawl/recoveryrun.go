@@ -68,11 +68,11 @@ func (b *recoveryRun) prepare(ctx context.Context) error {
 	o := b.options
 	b.result = returnReport{Keys: o.keys, Partitions: o.partitions, Rate: o.rate, Seed: o.seed,
 		Embedded: b.cluster.embedded != nil, Faults: []string{}}
-	if err := createInputs(ctx, b.adm, []string{b.topic(recovery.Events)}, o.partitions); err != nil {
-		return errors.Join(err, b.remove())
+	events := b.topic(recovery.Events)
+	err = createInputs(ctx, b.adm, []string{events}, o.partitions)
+	if err == nil {
+		b.input, err = recovery.NewInput(ctx, b.client, b.cluster.schemas(), events, o.keys, o.seed)
 	}
-	b.input, err = recovery.NewInput(ctx, b.client, b.cluster.schemas(), b.topic(recovery.Events),
-		o.keys, o.seed)
 	if err != nil {
 		return errors.Join(err, b.remove())
 	}

@@ -158,8 +158,8 @@ func (w *Watch) Judge(ctx context.Context) []string {
 			faults = append(faults, fmt.Sprintf("and %d more", more))
 		}
 		if len(missing) > 0 {
-			faults = append(faults, fmt.Sprintf("%d of %d events are not answered, such as event %d",
-				len(missing), len(asked), missing[0]))
+			faults = append(faults, fmt.Sprintf("%d of %d events are not answered, such as event "+
+				"%d", len(missing), len(asked), missing[0]))
 		}
 		return faults
 	}

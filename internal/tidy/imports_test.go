@@ -76,9 +76,10 @@ var mayImport = map[string][]string{
 
 	"cmd/pawl": {"audit", "checkpoint", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
-		"internal/metrics", "internal/recovery", "internal/settings", "internal/verify", "pipelines/activity",
-		"pipelines/fraud", "pipelines/funnel", "pipelines/iot", "pipelines/iot/devices",
-		"pipelines/pageviews", "processor", "query", "schemas", "schemas/record", "statestore"},
+		"internal/metrics", "internal/recovery", "internal/settings", "internal/verify",
+		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
+		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
+		"schemas", "schemas/record", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
