@@ -15,7 +15,7 @@
 // comes next), inbox.go, task.go and idle.go (one partition's goroutine), enrich.go, ahead.go,
 // service.go and answers.go (services asked ahead of the step), shed.go (what is left out under
 // load), then the pure core: core.go, source.go, context.go, table.go, global.go, timer.go,
-// output.go, deadletter.go, effects.go.
+// output.go, counter.go, deadletter.go, effects.go.
 // Operators, handlers made of tables and timers: operator.go (stateless), dedupe.go, window.go,
 // session.go, count.go, timeline.go (and sliding windows), join.go, pattern.go. Then epoch.go (the
 // cycle), transaction.go (the commit, and what a death at each of its points leaves) and points.go.

@@ -255,10 +255,14 @@ func (in *Instance) decided(shares []*Effects, v verdict, began time.Time) {
 		in.cycle.epochs++
 		in.report(shares, began)
 	default:
+		info := AbortInfo{Reason: v.reason, Err: v.err, Epoch: in.cycle.epochs + 1,
+			Unconfirmed: v.outcome == unknown}
+		for _, fx := range shares {
+			info.Tasks = append(info.Tasks, fx.Task)
+		}
 		in.tell(func(l *Listener) {
 			if l.EpochAborted != nil {
-				l.EpochAborted(AbortInfo{Reason: v.reason, Err: v.err,
-					Unconfirmed: v.outcome == unknown})
+				l.EpochAborted(info)
 			}
 		})
 	}
@@ -314,13 +318,15 @@ func (in *Instance) report(shares []*Effects, began time.Time) {
 		info.Changes += int64(len(fx.Changes))
 		info.Bytes += fx.Bytes
 		d := fx.delta
-		d.Watermark = time.UnixMilli(fx.Position.Watermark)
+		d.Watermark, d.Epoch = time.UnixMilli(fx.Position.Watermark), fx.Position.Epoch
+		d.Counted = fx.counted(in.pipe)
 		for _, at := range fx.times {
 			age := uint64(max(now.UnixMilli()-at, 0))
 			d.Latencies[min(bits.Len64(age), len(d.Latencies)-1)]++
 		}
 		info.PerTask = append(info.PerTask, d)
 		for _, dead := range fx.dead {
+			dead.Epoch = d.Epoch
 			in.tell(func(l *Listener) {
 				if l.DeadLettered != nil {
 					l.DeadLettered(dead)

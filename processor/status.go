@@ -168,7 +168,7 @@ func (in *Instance) setState() {
 	if changed {
 		in.tell(func(l *Listener) {
 			if l.InstanceState != nil {
-				l.InstanceState(InstanceStateInfo{State: state})
+				l.InstanceState(InstanceStateInfo{State: state, Instance: in.cfg.InstanceID})
 			}
 		})
 	}
