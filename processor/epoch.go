@@ -353,6 +353,7 @@ const (
 func (t *task) spill(ctx context.Context) {
 	tick := time.NewTicker(spillEvery / 8)
 	defer tick.Stop()
+	t.stored.Store(t.store.DiskBytes())
 	// Tasks that start together would go to disk together ever after, and records would wait.
 	part := float64(xxhash.Sum64String(t.in.transactionalID()+t.name)%1024) / 1024
 	now := time.Now()
@@ -378,6 +379,7 @@ func (t *task) spill(ctx context.Context) {
 				t.in.die(err)
 				return
 			}
+			t.stored.Store(t.store.DiskBytes())
 		}
 	}
 }

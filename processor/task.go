@@ -51,6 +51,7 @@ type task struct {
 	dirty  atomic.Int64 // bytes of the open epoch
 	idle   atomic.Bool  // nothing left to process
 	cached atomic.Int64 // bytes of decoded state
+	stored atomic.Int64 // bytes on disk, as of the last spill
 
 	used     []int64 // bytes processed by input, not yet taken off inbox.bytes
 	faulted  bool    // the open epoch is spoilt until the reset

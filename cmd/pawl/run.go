@@ -74,7 +74,9 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 		fmt.Fprintln(a.stderr, disk.warning())
 		cfg.Stores = disk.stores
 	}
-	svc := newService(p.name)
+	svc, topology := newService(p.name), p.build(s)
+	svc.metrics.Count(topology.Counters())
+	cfg.ClientOptions = svc.metrics.ClientOptions
 	cfg.Listeners = append(cfg.Listeners, logListener(logger(a.stderr, s)), svc.metrics.Listener())
 	if addr := s.Text("http.listen"); addr != "off" {
 		at, stop, err := serve(ctx, addr, svc.handler())
@@ -84,7 +86,7 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 		defer stop()
 		fmt.Fprintf(a.stdout, "http: listening on %s\n", at)
 	}
-	return svc.process(ctx, cfg, p.build(s))
+	return svc.process(ctx, cfg, topology)
 }
 
 // process runs the instance until ctx asks for a tidy stop or the instance ends by itself.

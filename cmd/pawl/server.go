@@ -24,6 +24,7 @@ type service struct {
 func newService(pipeline string) *service {
 	s := &service{pipeline: pipeline}
 	s.metrics = metrics.New(pipeline, s.status)
+	s.metrics.Build(build())
 	return s
 }
 
