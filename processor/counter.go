@@ -46,12 +46,13 @@ var (
 
 func (p *Pipeline) checkCounter(c *Counter, declared int) {
 	if !counterName.MatchString(c.name) {
-		p.fault("counter %q: give lower-case letters, digits and '_', and _total at the end", c.name)
+		p.fault("counter %q: give lower-case letters, digits and '_', and _total at the end",
+			c.name)
 	}
 	for _, own := range []string{"pawl_", "messages_", "message_", "go_", "process_"} {
 		if strings.HasPrefix(c.name, own) {
-			p.fault("counter %q: names that begin with %s are taken; begin with the pipeline's", c.name,
-				own)
+			p.fault("counter %q: names that begin with %s are taken; begin with the pipeline's",
+				c.name, own)
 		}
 	}
 	if slices.ContainsFunc(p.counters, func(o *Counter) bool { return o.name == c.name }) {

@@ -90,11 +90,12 @@ type TaskEpoch struct {
 
 // AbortInfo describes an epoch that was given up.
 type AbortInfo struct {
-	Reason      string // short, fit for a metric label
-	Err         error
-	Epoch       int64    // the number it would have had, as in EpochInfo
-	Tasks       []string // in it
-	Unconfirmed bool     // the answer to EndTxn was lost; the outcome was settled by reading it back
+	Reason string // short, fit for a metric label
+	Err    error
+	Epoch  int64    // the number it would have had, as in EpochInfo
+	Tasks  []string // in it
+	// Unconfirmed: the answer to EndTxn was lost; the outcome was settled by reading it back.
+	Unconfirmed bool
 }
 
 // DeadLetterInfo names one record that went to the dead-letter topic.

@@ -77,7 +77,8 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 	svc, topology := newService(p.name), p.build(s)
 	svc.metrics.Count(topology.Counters())
 	cfg.ClientOptions = svc.metrics.ClientOptions
-	cfg.Listeners = append(cfg.Listeners, logListener(logger(a.stderr, s)), svc.metrics.Listener())
+	cfg.Listeners = append(cfg.Listeners, newJournal(a.stderr, s).listener(),
+		svc.metrics.Listener())
 	if addr := s.Text("http.listen"); addr != "off" {
 		at, stop, err := serve(ctx, addr, svc.handler())
 		if err != nil {

@@ -12,5 +12,6 @@
 //
 // Files, in the order of an event's way: metrics.go declares the metrics and listens, histogram.go
 // keeps distributions that arrive already bucketed, kafka.go has the Kafka clients counted,
-// collector.go asks for the snapshot, totals.go gives the same numbers to the commands of this binary.
+// collector.go asks for the snapshot, totals.go gives the same numbers to the commands of this
+// binary.
 package metrics

@@ -53,14 +53,15 @@ func TestScrapeDuringLoad(t *testing.T) {
 	processor.Count(p, "fraud_alerts_total", "Alerts.", "reason", "COUNT")
 	m.Count(p.Counters())
 	l, hooks := m.Listener(), m.clients["produce"]
+	counted := []processor.Counted{{Counter: "fraud_alerts_total", Value: "COUNT", N: 2}}
 	var work sync.WaitGroup
 	for range 4 {
 		work.Go(func() {
 			for i := range 300 {
-				task := processor.TaskEpoch{Task: "fraud-0", Records: 3, Counted: []processor.Counted{
-					{Counter: "fraud_alerts_total", Value: "COUNT", N: 2}}}
+				task := processor.TaskEpoch{Task: "fraud-0", Records: 3, Counted: counted}
 				task.Latencies[i%24] = 3
-				l.EpochCommitted(processor.EpochInfo{Records: 3, Open: time.Duration(i) * time.Millisecond,
+				l.EpochCommitted(processor.EpochInfo{Records: 3,
+					Open:    time.Duration(i) * time.Millisecond,
 					PerTask: []processor.TaskEpoch{task}})
 				l.EpochAborted(processor.AbortInfo{Reason: "produce"})
 				l.Restore(processor.RestoreInfo{Task: "fraud-0", Target: 9, Done: i%2 == 0})

@@ -171,7 +171,8 @@ func (m *Metrics) Count(counters []*processor.Counter) {
 		if c.Label() != "" {
 			labels = []string{c.Label()}
 		}
-		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: c.Name(), Help: c.Help()}, labels)
+		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: c.Name(), Help: c.Help()},
+			labels)
 		for _, value := range c.Values() {
 			vec.WithLabelValues([]string{value}[:len(labels)]...)
 		}

@@ -68,13 +68,14 @@ func TestEventsBecomeSeries(t *testing.T) {
 	task := processor.TaskEpoch{Task: "fraud-0", Records: 10, Dead: 1, Late: 2, Bytes: 300,
 		Deduplicated: 3, Filtered: 4, Shed: 5}
 	task.Latencies[3], task.Latencies[6] = 6, 4
-	l.EpochCommitted(processor.EpochInfo{Records: 10, Outputs: 8, Changes: 6, Open: 30 * time.Millisecond,
+	l.EpochCommitted(processor.EpochInfo{Records: 10, Outputs: 8, Changes: 6,
+		Open:     30 * time.Millisecond,
 		Duration: 20 * time.Millisecond, PerTask: []processor.TaskEpoch{task}})
 	l.EpochAborted(processor.AbortInfo{Reason: "fenced"})
 	l.EpochAborted(processor.AbortInfo{Reason: "timeout", Unconfirmed: true})
 	got := scrape(t, m)
-	if left := `pawl_restore_remaining_records{pipeline="fraud",task="fraud-0"}`; strings.Contains(got,
-		left) {
+	left := `pawl_restore_remaining_records{pipeline="fraud",task="fraud-0"}`
+	if strings.Contains(got, left) {
 		t.Errorf("a task that runs still has %s", left)
 	}
 	wantLines(t, got,
@@ -143,7 +144,8 @@ func TestSnapshotBecomesGauges(t *testing.T) {
 		return processor.Status{State: "RUNNING", OpenTransaction: 1500 * time.Millisecond,
 			Tasks: []processor.TaskStatus{{Name: "fraud-0", State: "RESTORING", Epoch: 9,
 				Watermark: time.UnixMilli(2500), OverlayBytes: 10, CacheBytes: 20,
-				BufferedBytes: 30, StoredBytes: 40, RestoreDone: 0.25, Inputs: []processor.InputStatus{
+				BufferedBytes: 30, StoredBytes: 40, RestoreDone: 0.25,
+				Inputs: []processor.InputStatus{
 					{Topic: "transactions", Partition: 3, Offset: 5, End: 12, LSO: 11}}}}}
 	})
 	got := scrape(t, m)

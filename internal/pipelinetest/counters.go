@@ -24,7 +24,8 @@ func Counters(t testing.TB, g loadgen.Generator, records int, p *processor.Pipel
 		if r.Value != nil {
 			value = r.Value
 		}
-		d.At(time.UnixMilli(r.Timestamp).Sub(processortest.Epoch)).Send(r.Topic, string(r.Key), value)
+		since := time.UnixMilli(r.Timestamp).Sub(processortest.Epoch)
+		d.At(since).Send(r.Topic, string(r.Key), value)
 		if i%(records/5) == 0 {
 			d.Crash() // what is processed twice must count once
 		}

@@ -12,8 +12,8 @@ import (
 // TestCounters: what is counted is what was emitted.
 func TestCounters(t *testing.T) {
 	t.Parallel()
-	load := activity.LoadConfig{Seed: 1, Users: 10, Rate: 3, Poison: 0.02, Late: 0.02, Duplicates: 0.1,
-		Start: time.UnixMilli(1_790_000_000_000)}
+	load := activity.LoadConfig{Seed: 1, Users: 10, Rate: 3, Poison: 0.02, Late: 0.02,
+		Duplicates: 0.1, Start: time.UnixMilli(1_790_000_000_000)}
 	one := func(window string) func(any) processor.Counted {
 		return func(any) processor.Counted {
 			return processor.Counted{Counter: activity.WindowsCounter, Value: window}

@@ -18,7 +18,8 @@ func TestCounters(t *testing.T) {
 	pipelinetest.Counters(t, fraud.NewGenerator(load), 2_000, fraud.New(fraud.Config{}),
 		map[string]func(any) processor.Counted{
 			fraud.Alerts: func(v any) processor.Counted {
-				return processor.Counted{Counter: fraud.AlertsCounter, Value: v.(schema.Alert).Reason}
+				return processor.Counted{Counter: fraud.AlertsCounter,
+					Value: v.(schema.Alert).Reason}
 			},
 		})
 }

@@ -23,8 +23,9 @@ func newAlarms(p *processor.Pipeline, cfg Config) *alarms {
 	a := &alarms{cfg: cfg, out: processor.Output(p, Alerts, schema.SensorAlertType())}
 	a.last = processor.Keyed(p, AlertsTable, record.TimerType())
 	a.timers = processor.NewTimers(p, "alerts", a.forget)
-	a.raised = processor.Count(p, AlertsCounter, "Anomalies of sensors that raised an alert, by type.",
-		"type", schema.AlertTemperature, schema.AlertHumidity, schema.AlertBattery)
+	a.raised = processor.Count(p, AlertsCounter,
+		"Anomalies of sensors that raised an alert, by type.", "type",
+		schema.AlertTemperature, schema.AlertHumidity, schema.AlertBattery)
 	return a
 }
 

@@ -18,7 +18,8 @@ func TestCounters(t *testing.T) {
 	pipelinetest.Counters(t, iot.NewGenerator(load), 2_000, iot.New(iot.Config{}),
 		map[string]func(any) processor.Counted{
 			iot.Alerts: func(v any) processor.Counted {
-				return processor.Counted{Counter: iot.AlertsCounter, Value: v.(schema.SensorAlert).Type}
+				return processor.Counted{Counter: iot.AlertsCounter,
+					Value: v.(schema.SensorAlert).Type}
 			},
 		})
 }

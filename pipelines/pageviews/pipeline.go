@@ -59,7 +59,8 @@ func New(cfg Config) *processor.Pipeline {
 	c.minutes = processor.Keyed(p, MinutesTable, schema.PageMinuteType())
 	c.due = processor.NewTimers(p, "due", c.settle)
 	c.out = processor.Output(p, PageCounts, schema.PageCountType())
-	c.views = processor.Count(p, ViewsCounter, "Page views that count: neither late nor broken.", "")
+	c.views = processor.Count(p, ViewsCounter, "Page views that count, neither late nor broken.",
+		"")
 	return p
 }
 
