@@ -113,9 +113,9 @@ func (j *journal) listener() processor.Listener {
 				"tasks", strings.Join(a.Tasks, ","))
 		},
 		DeadLettered: func(d processor.DeadLetterInfo) {
-			j.dead.log(log, d.Exception, "dead letter", "exception", d.Exception, "message", d.Message,
-				"topic", d.Topic, "partition", d.Partition, "offset", d.Offset, "task", d.Task,
-				"epoch", d.Epoch)
+			j.dead.log(log, d.Exception, "dead letter", "exception", d.Exception,
+				"message", d.Message, "topic", d.Topic, "partition", d.Partition,
+				"offset", d.Offset, "task", d.Task, "epoch", d.Epoch)
 		},
 		Waiting: func(w processor.WaitInfo) {
 			// An address with another port, or a later offset, is the same wait.
@@ -173,8 +173,8 @@ func withReason(reason string, args ...any) []any {
 }
 
 // throttle lets the first event of a kind through, then one per interval with the number of those
-// it held back: a topic full of poison, or a broker that is down for a night, must not become a disk
-// full of log.
+// it held back: a topic full of poison, or a broker that is down for a night, must not become a
+// disk full of log.
 type throttle struct {
 	every time.Duration
 	now   func() time.Time

@@ -91,8 +91,8 @@ func TestLog(t *testing.T) {
 	l.Breaker(processor.BreakerInfo{Task: "fraud-0", Enrichment: "risk", State: "half-open"})
 	l.Breaker(processor.BreakerInfo{Task: "fraud-0", Enrichment: "risk", State: "open"})
 	for range 3 {
-		l.DeadLettered(processor.DeadLetterInfo{Task: "fraud-3", Exception: "DecodeError", Offset: 7,
-			Epoch: 12})
+		l.DeadLettered(processor.DeadLetterInfo{Task: "fraud-3", Exception: "DecodeError",
+			Offset: 7, Epoch: 12})
 	}
 	wantOnce(t, out.String(),
 		`"level":"ERROR","msg":"instance","state":"ERROR","reason":"why","application":"shop"}`,
