@@ -74,6 +74,8 @@ type Config struct {
 	// ClientOptions, when set, gives further options for the clients of one role: group, fetch,
 	// produce, admin or restore. It is asked for each client that is made.
 	ClientOptions func(role string) []kgo.Opt
+	// Tracer, when set, follows chosen records.
+	Tracer Tracer
 	// Listeners are told what happens.
 	Listeners []Listener
 	// Point, when set, is called as the instance passes each named point (see Points), so that a

@@ -93,11 +93,12 @@ type core struct {
 	position    record.Position // as of the last record stepped
 	claim       int64           // offset of the claim record under which the task runs
 	watermark   int64
-	before      int64   // the watermark before the record being stepped
-	counted     []tally // by the record being stepped
-	uncommitted int64   // bytes of overlay and outputs not yet sealed
-	failure     error   // first failure of the open epoch
-	attempt     int     // how often the open epoch was tried, from 1
+	before      int64       // the watermark before the record being stepped
+	counted     []tally     // by the record being stepped
+	trace       RecordTrace // of the record being stepped; nil when nobody follows it
+	uncommitted int64       // bytes of overlay and outputs not yet sealed
+	failure     error       // first failure of the open epoch
+	attempt     int         // how often the open epoch was tried, from 1
 	poison      map[place]*RejectError
 	positionEnc *schemas.Encoder[record.Position]
 	positionDec *schemas.Decoder[record.Position]
@@ -277,6 +278,9 @@ func (c *core) account(input int, rec *kgo.Record) {
 	c.fx.times = append(c.fx.times, rec.Timestamp.UnixMilli())
 	c.position.Watermark = c.watermark
 	c.fx.count(c.bind.pipeline, c.counted)
+	if c.trace != nil {
+		c.fx.traces = append(c.fx.traces, c.trace)
+	}
 }
 
 // seal turns all that was processed since the last seal into Effects and opens a new epoch over

@@ -199,12 +199,14 @@ func (in *Instance) startCommit() {
 		return
 	}
 	c.committing = true
+	done := in.traced(shares)
 	in.background(func() {
 		began := time.Now()
 		v := in.prod.commit(in.ctx, shares)
 		if in.ctx.Err() != nil && context.Cause(in.ctx) == errCrash {
 			return
 		}
+		done(v.err)
 		var err error
 		if v.outcome == committed {
 			err = in.apply(shares)

@@ -185,7 +185,7 @@ func (t *task) process(c choice) error {
 		if err := t.ahead.prepare(t.core, c, t.merge.inputs[c.input].end); err != nil {
 			return err
 		}
-		if err := t.core.step(c.input, c.rec); err != nil {
+		if err := t.step(c); err != nil {
 			return err
 		}
 		t.ahead.take(c)

@@ -134,6 +134,11 @@ func (j *journal) listener() processor.Listener {
 	}
 }
 
+// traceFault says that spans are lost; nothing else is.
+func (j *journal) traceFault(err error) {
+	j.waits.log(j.log, "traces", "traces are not exported", "error", err)
+}
+
 func (j *journal) epochCommitted(e processor.EpochInfo) {
 	if !j.log.Enabled(context.Background(), slog.LevelDebug) {
 		return

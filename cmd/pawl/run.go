@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pawl/internal/settings"
+	"pawl/internal/tracing"
 	"pawl/processor"
 )
 
@@ -24,7 +25,8 @@ the partitions.
 Input topics must exist; the other ones are created. --dry-run prints what is
 needed and changes nothing.
 
-HTTP on http.listen: /ping, /ready, /status, /metrics.
+HTTP on http.listen: /ping, /ready, /status, /metrics. Traces go to otel.endpoint, or
+where OTEL_EXPORTER_OTLP_ENDPOINT says.
 
 PAWL_KILL_AT=POINT[:N] makes the process kill -9 itself the Nth time it passes a
 point of the transaction: before-begin, first-ack, flushed, offsets-pending,
@@ -77,8 +79,13 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 	svc, topology := newService(p.name), p.build(s)
 	svc.metrics.Count(topology.Counters())
 	cfg.ClientOptions = svc.metrics.ClientOptions
-	cfg.Listeners = append(cfg.Listeners, newJournal(a.stderr, s).listener(),
-		svc.metrics.Listener())
+	log := newJournal(a.stderr, s)
+	cfg.Listeners = append(cfg.Listeners, log.listener(), svc.metrics.Listener())
+	stopTracing, err := a.trace(ctx, s, log, &cfg)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
 	if addr := s.Text("http.listen"); addr != "off" {
 		at, stop, err := serve(ctx, addr, svc.handler())
 		if err != nil {
@@ -88,6 +95,28 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 		fmt.Fprintf(a.stdout, "http: listening on %s\n", at)
 	}
 	return svc.process(ctx, cfg, topology)
+}
+
+// trace has records followed, where there is a place for their spans.
+func (a *app) trace(ctx context.Context, s *settings.Settings, log *journal,
+	cfg *processor.Config) (stop func(), err error) {
+	endpoint := s.Text("otel.endpoint")
+	if !tracing.On(endpoint, a.environ) {
+		return func() {}, nil
+	}
+	version, _ := build()
+	tracer, err := tracing.New(ctx, tracing.Config{Endpoint: endpoint, Version: version,
+		Ratio: s.Float("otel.sample.ratio"), Application: cfg.ApplicationID,
+		OnError: log.traceFault})
+	if err != nil {
+		return nil, err
+	}
+	cfg.Tracer = tracer
+	return func() {
+		if err := tracer.Close(ctx); err != nil {
+			log.traceFault(err)
+		}
+	}, nil
 }
 
 // process runs the instance until ctx asks for a tidy stop or the instance ends by itself.

@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"internal/sim": {"internal/loadgen", "internal/verify", "processor", "schemas",
 		"schemas/record", "statestore"},
 	"internal/metrics":            {"processor"},
+	"internal/tracing":            {"processor"},
 	"integration/harness/process": {},
 	"processor/processortest": {"integration/harness/process", "internal/embedded", "internal/law",
 		"internal/loadgen", "internal/sim", "internal/verify", "processor", "schemas",
@@ -71,7 +72,8 @@ var mayImport = map[string][]string{
 
 	"cmd/pawl": {"audit", "checkpoint", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
-		"internal/metrics", "internal/settings", "internal/verify", "pipelines/activity",
+		"internal/metrics", "internal/settings", "internal/tracing", "internal/verify",
+		"pipelines/activity",
 		"pipelines/fraud", "pipelines/funnel", "pipelines/iot", "pipelines/iot/devices",
 		"pipelines/pageviews", "processor", "schemas", "statestore"},
 }
