@@ -102,6 +102,9 @@ func TestLog(t *testing.T) {
 		`"for":"the registry at 127.0.0.1:800","task":"","since":1.5`, `"task":"fraud-1","since":0,`,
 		`"msg":"circuit breaker","enrichment":"risk","task":"fraud-0","state":`,
 		`"exception":"DecodeError"`, `"offset":7,"task":"fraud-3","epoch":12,"unlogged":0,`)
+	if n := strings.Count(out.String(), `"msg":"waiting"`); n != 2 {
+		t.Errorf("%d lines of two waits, which differ by the task", n)
+	}
 	if j.log.Handler().Enabled(t.Context(), slog.LevelInfo) {
 		t.Error("info is enabled at warn")
 	}
