@@ -19,7 +19,7 @@ PIPELINES = $(addprefix ./pipelines/,fraud iot activity pageviews funnel)
 SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race sim simulated mutants lint tidy golden fuzz servers integration demo chaos soak bench clean
+.PHONY: help build test race sim simulated mutants lint rules tidy golden fuzz servers integration demo chaos soak bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ lint: ## gofmt, go vet and staticcheck
 	@out=$$(gofmt -l $(SRC)); if [ -n "$$out" ]; then echo "not gofmt'd:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+rules: ## Check the alert rules and run their unit tests (promtool, of Debian's prometheus)
+	@command -v promtool >/dev/null || { echo "rules are not tested: promtool is missing;" \
+		"install Debian's prometheus"; test -z "$$PAWL_REQUIRE_PROMTOOL"; exit; }; \
+	promtool check rules deploy/prometheus/pawl.rules.yaml && \
+		promtool test rules deploy/prometheus/pawl.rules.test.yaml
 
 tidy: ## Check the house rules
 	$(GO) test ./internal/tidy

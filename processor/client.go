@@ -11,6 +11,9 @@ import (
 // client makes a Kafka client of the instance.
 func (in *Instance) client(role string, opts ...kgo.Opt) (*kgo.Client, error) {
 	all := append(in.baseOptions(role), opts...)
+	if in.cfg.ClientOptions != nil {
+		all = append(all, in.cfg.ClientOptions(role)...)
+	}
 	cl, err := kgo.NewClient(append(all, in.cfg.KafkaOptions...)...)
 	if err != nil {
 		return nil, fmt.Errorf("make the %s client: %w", role, err)

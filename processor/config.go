@@ -73,6 +73,11 @@ type Config struct {
 	Dialer func(ctx context.Context, network, host string) (net.Conn, error)
 	// KafkaOptions are appended to every client's options (TLS, SASL).
 	KafkaOptions []kgo.Opt
+	// ClientOptions, when set, gives further options for the clients of one role: group, fetch,
+	// produce, admin or restore. It is asked for each client that is made.
+	ClientOptions func(role string) []kgo.Opt
+	// Tracer, when set, follows chosen records.
+	Tracer Tracer
 	// Listeners are told what happens.
 	Listeners []Listener
 	// Point, when set, is called as the instance passes each named point (see Points), so that a

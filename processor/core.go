@@ -93,10 +93,12 @@ type core struct {
 	position    record.Position // as of the last record stepped
 	claim       int64           // offset of the claim record under which the task runs
 	watermark   int64
-	before      int64 // the watermark before the record being stepped
-	uncommitted int64 // bytes of overlay and outputs not yet sealed
-	failure     error // first failure of the open epoch
-	attempt     int   // how often the open epoch was tried, from 1
+	before      int64       // the watermark before the record being stepped
+	counted     []tally     // by the record being stepped
+	trace       RecordTrace // of the record being stepped; nil when nobody follows it
+	uncommitted int64       // bytes of overlay and outputs not yet sealed
+	failure     error       // first failure of the open epoch
+	attempt     int         // how often the open epoch was tried, from 1
 	poison      map[place]*RejectError
 	positionEnc *schemas.Encoder[record.Position]
 	positionDec *schemas.Decoder[record.Position]
@@ -186,6 +188,7 @@ func (c *core) step(input int, rec *kgo.Record) (err error) {
 			err = recovered(r, input, rec)
 		}
 	}()
+	c.counted = c.counted[:0]
 	if len(c.poison) > 0 {
 		if why, ok := c.poison[place{input, rec.Offset}]; ok {
 			c.dead(input, rec, why)
@@ -205,6 +208,7 @@ func (c *core) step(input int, rec *kgo.Record) (err error) {
 		}
 		c.fx.Outputs = c.fx.Outputs[:before]
 		c.watermark, c.fx.delta.Late = watermark, late
+		c.counted = c.counted[:0]
 		c.dead(input, rec, reject)
 		err = nil
 	}
@@ -273,6 +277,10 @@ func (c *core) account(input int, rec *kgo.Record) {
 	c.uncommitted += recordCost
 	c.fx.times = append(c.fx.times, rec.Timestamp.UnixMilli())
 	c.position.Watermark = c.watermark
+	c.fx.count(c.bind.pipeline, c.counted)
+	if c.trace != nil {
+		c.fx.traces = append(c.fx.traces, c.trace)
+	}
 }
 
 // seal turns all that was processed since the last seal into Effects and opens a new epoch over
@@ -409,7 +417,7 @@ func (c *core) idle(watermark int64) (err error) {
 	}()
 	c.watermark = max(c.watermark, watermark)
 	c.before = c.watermark
-	c.ctx.ordinal = 0
+	c.ctx.ordinal, c.counted = 0, c.counted[:0]
 	if err := c.tick(record.Tick{Kind: record.TickIdle, After: c.marks(-1)}); err != nil {
 		return err
 	}
@@ -417,6 +425,7 @@ func (c *core) idle(watermark int64) (err error) {
 		return err
 	}
 	c.position.Watermark = c.watermark
+	c.fx.count(c.bind.pipeline, c.counted)
 	return c.failure
 }
 

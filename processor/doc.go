@@ -15,14 +15,15 @@
 // comes next), inbox.go, task.go and idle.go (one partition's goroutine), enrich.go, ahead.go,
 // service.go and answers.go (services asked ahead of the step), shed.go (what is left out under
 // load), then the pure core: core.go, source.go, context.go, table.go, global.go, timer.go,
-// output.go, deadletter.go, effects.go.
+// output.go, counter.go, deadletter.go, effects.go.
 // Operators, handlers made of tables and timers: operator.go (stateless), dedupe.go, window.go,
 // session.go, count.go, timeline.go (and sliding windows), join.go, pattern.go. Then epoch.go (the
 // cycle), transaction.go (the commit, and what a death at each of its points leaves) and points.go.
 // Around it: instance.go (the loop), client.go, subjects.go (ids of schemas), startup.go (what a
 // start takes), assign.go, ladder.go, changelog.go, restore.go and prove.go (taking a task over),
 // checkpoints.go and checkpointing.go (copies of its store), leave.go and fault.go (giving it up),
-// memory.go, status.go, event.go (what Listeners are told), errors.go; view.go and directory.go
-// (its committed state, and where the others' is), examine.go (why it would refuse to start).
-// Beside it: offline.go and offlinetask.go (the same tasks without a cluster).
+// memory.go, status.go, event.go (what Listeners are told), tracer.go (records that are followed),
+// errors.go; view.go and directory.go (its committed state, and where the others' is), examine.go
+// (why it would refuse to start). Beside it: offline.go and offlinetask.go (the same tasks without
+// a cluster).
 package processor

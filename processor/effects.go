@@ -29,6 +29,8 @@ type Effects struct {
 	position []byte // Position in wire format
 	dead     []DeadLetterInfo
 	times    []int64 // Kafka timestamps of the input records, ms
+	traces   []RecordTrace
+	counts   []int64 // of the pipeline's counters, value by value; nil before the first
 	delta    TaskEpoch
 	claim    bool        // this share is a claim record only
 	last     *kgo.Record // the position or claim record as produced; acked, it has its offset
@@ -60,8 +62,11 @@ func (fx *Effects) reset() {
 	fx.slab.reset()
 	fx.records.reset()
 	fx.headers.reset()
+	clear(fx.counts)
+	clear(fx.traces)
 	*fx = Effects{Task: fx.Task, Outputs: fx.Outputs[:0], Changes: fx.Changes[:0],
-		times: fx.times[:0], slab: fx.slab, records: fx.records, headers: fx.headers}
+		times: fx.times[:0], counts: fx.counts, traces: fx.traces[:0], slab: fx.slab,
+		records: fx.records, headers: fx.headers}
 }
 
 func (fx *Effects) change(c statestore.Change) {

@@ -199,12 +199,14 @@ func (in *Instance) startCommit() {
 		return
 	}
 	c.committing = true
+	done := in.traced(shares)
 	in.background(func() {
 		began := time.Now()
 		v := in.prod.commit(in.ctx, shares)
 		if in.ctx.Err() != nil && context.Cause(in.ctx) == errCrash {
 			return
 		}
+		done(v.err)
 		var err error
 		if v.outcome == committed {
 			err = in.apply(shares)
@@ -255,10 +257,14 @@ func (in *Instance) decided(shares []*Effects, v verdict, began time.Time) {
 		in.cycle.epochs++
 		in.report(shares, began)
 	default:
+		info := AbortInfo{Reason: v.reason, Err: v.err, Epoch: in.cycle.epochs + 1,
+			Unconfirmed: v.outcome == unknown}
+		for _, fx := range shares {
+			info.Tasks = append(info.Tasks, fx.Task)
+		}
 		in.tell(func(l *Listener) {
 			if l.EpochAborted != nil {
-				l.EpochAborted(AbortInfo{Reason: v.reason, Err: v.err,
-					Unconfirmed: v.outcome == unknown})
+				l.EpochAborted(info)
 			}
 		})
 	}
@@ -314,13 +320,15 @@ func (in *Instance) report(shares []*Effects, began time.Time) {
 		info.Changes += int64(len(fx.Changes))
 		info.Bytes += fx.Bytes
 		d := fx.delta
-		d.Watermark = time.UnixMilli(fx.Position.Watermark)
+		d.Watermark, d.Epoch = time.UnixMilli(fx.Position.Watermark), fx.Position.Epoch
+		d.Counted = fx.counted(in.pipe)
 		for _, at := range fx.times {
 			age := uint64(max(now.UnixMilli()-at, 0))
 			d.Latencies[min(bits.Len64(age), len(d.Latencies)-1)]++
 		}
 		info.PerTask = append(info.PerTask, d)
 		for _, dead := range fx.dead {
+			dead.Epoch = d.Epoch
 			in.tell(func(l *Listener) {
 				if l.DeadLettered != nil {
 					l.DeadLettered(dead)
@@ -350,6 +358,7 @@ const (
 func (t *task) spill(ctx context.Context) {
 	tick := time.NewTicker(spillEvery / 8)
 	defer tick.Stop()
+	t.stored.Store(t.store.DiskBytes())
 	// Tasks that start together would go to disk together ever after, and records would wait.
 	part := float64(xxhash.Sum64String(t.in.transactionalID()+t.name)%1024) / 1024
 	now := time.Now()
@@ -375,6 +384,7 @@ func (t *task) spill(ctx context.Context) {
 				t.in.die(err)
 				return
 			}
+			t.stored.Store(t.store.DiskBytes())
 		}
 	}
 }

@@ -37,8 +37,9 @@ type Listener struct {
 // InstanceStateInfo names the state of an instance: CREATED, REBALANCING, RUNNING,
 // PENDING_SHUTDOWN, NOT_RUNNING or ERROR.
 type InstanceStateInfo struct {
-	State  string
-	Reason string
+	State    string
+	Reason   string
+	Instance string // the instance.id
 }
 
 // TaskStateInfo says what became of a task.
@@ -102,6 +103,8 @@ type TaskEpoch struct {
 	Deduplicated int64
 	Filtered     int64
 	Shed         int64
+	Epoch        int64     // the task's own number of it, as its position record has
+	Counted      []Counted // by the pipeline's Counters
 	Watermark    time.Time
 	// Latencies holds, per processed record, the time from its Kafka timestamp to the commit, in
 	// milliseconds, bucketed by powers of two: Latencies[i] counts records under 1<<i ms.
@@ -110,9 +113,12 @@ type TaskEpoch struct {
 
 // AbortInfo describes an epoch that was given up.
 type AbortInfo struct {
-	Reason      string // short, fit for a metric label
-	Err         error
-	Unconfirmed bool // the answer to EndTxn was lost; the outcome was settled by reading it back
+	Reason string // short, fit for a metric label
+	Err    error
+	Epoch  int64    // the number it would have had, as in EpochInfo
+	Tasks  []string // in it
+	// Unconfirmed: the answer to EndTxn was lost; the outcome was settled by reading it back.
+	Unconfirmed bool
 }
 
 // DeadLetterInfo names one record that went to the dead-letter topic.
@@ -121,6 +127,7 @@ type DeadLetterInfo struct {
 	Topic     string
 	Partition int32
 	Offset    int64
+	Epoch     int64 // the task's, as in TaskEpoch
 	Exception string
 	Message   string
 }

@@ -266,6 +266,7 @@ func (in *Instance) shutDown() {
 		in.state = InstanceStateInfo{State: "ERROR", Reason: in.failure.Error()}
 	}
 	state := in.state
+	state.Instance = in.cfg.InstanceID
 	in.statusMu.Unlock()
 	if in.err == nil {
 		in.err = errors.Join(errs...)

@@ -205,6 +205,9 @@ func (t *OfflineTask) Records(fx *Effects) (outputs, changelog []*kgo.Record) {
 	return fx.Outputs, changelog
 }
 
+// Counted is what fx adds to the pipeline's counters; valid until fx is applied.
+func (t *OfflineTask) Counted(fx *Effects) []Counted { return fx.counted(t.in.pipe) }
+
 // Apply brings a committed epoch into the store; offset is its position record's in the changelog.
 // Of decoded state no more than cacheLimit bytes are kept.
 func (t *OfflineTask) Apply(fx *Effects, offset, cacheLimit int64) error {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"pawl/schemas"
 )
 
@@ -39,6 +41,10 @@ func (o *Out[V]) emit(ctx *Context, at int64, key string, v V) {
 	r.Timestamp = time.UnixMilli(at)
 	if c.bind.provenance {
 		r.Headers = fx.header(provenanceKey, fx.provenance(ctx.input, ctx.rec, ctx.ordinal))
+	}
+	if c.trace != nil {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: traceHeader,
+			Value: c.trace.Traceparent()})
 	}
 	ctx.ordinal++
 	size := int64(len(r.Key) + len(r.Value))

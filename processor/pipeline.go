@@ -23,6 +23,7 @@ type Pipeline struct {
 	windows []string // with a late topic
 	faults  []error
 
+	counters    []*Counter
 	enrichments []string // names
 	linger      time.Duration
 }

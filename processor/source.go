@@ -115,6 +115,9 @@ func (s *sourceStep[V]) decodeValue(rec *kgo.Record) error {
 	if errors.As(err, &bad) {
 		return &RejectError{Exception: bad.Kind, Message: bad.Error()}
 	}
+	if err == nil && s.core.trace != nil {
+		s.core.trace.Decoded()
+	}
 	return err
 }
 

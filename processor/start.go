@@ -61,6 +61,11 @@ func (in *Instance) prepare(ctx context.Context) error {
 	if err := in.identify(); err != nil {
 		return &StartError{err}
 	}
+	in.tell(func(l *Listener) {
+		if l.InstanceState != nil {
+			l.InstanceState(InstanceStateInfo{State: "CREATED", Instance: in.cfg.InstanceID})
+		}
+	})
 	in.env = in.cfg.Stores(in.blockCacheBytes(), in.die)
 	if err := in.removeCopies(); err != nil {
 		return &StartError{err}

@@ -27,6 +27,7 @@ type TaskStatus struct {
 	OverlayBytes  int64
 	CacheBytes    int64
 	BufferedBytes int64   // committed state on its way to disk
+	StoredBytes   int64   // size of the store on disk, as of its last write
 	RestoreDone   float64 // share of the restore that is done, 0 to 1
 	Rung          Rung    // what its state was restored from
 	Checkpoint    CheckpointStatus
@@ -76,6 +77,7 @@ func (i *taskInfo) snapshot() TaskStatus {
 	if i.task != nil {
 		ts.OverlayBytes = i.task.dirty.Load()
 		ts.CacheBytes = i.task.cached.Load()
+		ts.StoredBytes = i.task.stored.Load()
 		if ts.State == TaskRunning {
 			ts.BufferedBytes = i.task.store.Bytes()
 		}
@@ -180,7 +182,7 @@ func (in *Instance) setState() {
 	if changed {
 		in.tell(func(l *Listener) {
 			if l.InstanceState != nil {
-				l.InstanceState(InstanceStateInfo{State: state})
+				l.InstanceState(InstanceStateInfo{State: state, Instance: in.cfg.InstanceID})
 			}
 		})
 	}

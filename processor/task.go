@@ -56,6 +56,7 @@ type task struct {
 	dirty  atomic.Int64 // bytes of the open epoch
 	idle   atomic.Bool  // nothing left to process
 	cached atomic.Int64 // bytes of decoded state
+	stored atomic.Int64 // bytes on disk, as of the last spill
 
 	used     []int64 // bytes processed by input, not yet taken off inbox.bytes
 	faulted  bool    // the open epoch is spoilt until the reset
@@ -189,7 +190,7 @@ func (t *task) process(c choice) error {
 		if err := t.ahead.prepare(t.core, c, t.merge.inputs[c.input].end); err != nil {
 			return err
 		}
-		if err := t.core.step(c.input, c.rec); err != nil {
+		if err := t.step(c); err != nil {
 			return err
 		}
 		t.ahead.take(c)

@@ -82,6 +82,14 @@ func (s *Buffered) Bytes() int64 {
 	return n
 }
 
+// DiskBytes is the size of the store below where it knows it, else 0. It must be open.
+func (s *Buffered) DiskBytes() int64 {
+	if sized, ok := s.base.(interface{ DiskBytes() int64 }); ok {
+		return sized.DiskBytes()
+	}
+	return 0
+}
+
 // Spill writes what is buffered to the store below, as one atomic batch. Apply may go on meanwhile;
 // a second Spill may not.
 func (s *Buffered) Spill() error {

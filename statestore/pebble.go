@@ -280,6 +280,9 @@ func (s *Pebble) Apply(changes []Change, m Mark) error {
 // Mark implements Store.
 func (s *Pebble) Mark() Mark { return s.mark }
 
+// DiskBytes is the size of the store's files, of the log of writes too.
+func (s *Pebble) DiskBytes() int64 { return int64(s.db.Metrics().DiskSpaceUsage()) }
+
 // Flush implements Store. Pebble would try again for ever on a disk that refuses.
 func (s *Pebble) Flush() error {
 	done, err := s.db.AsyncFlush()

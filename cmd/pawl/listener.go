@@ -4,34 +4,95 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode"
 
 	"pawl/internal/settings"
 	"pawl/processor"
 )
 
-// logger writes to w as log.format and log.level say.
-func logger(w io.Writer, s *settings.Settings) *slog.Logger {
+// journal writes what the engine tells to the log. Every line says which application's instance it
+// is about; what has a task and an epoch says these too, in the numbers of the position records.
+type journal struct {
+	log   *slog.Logger
+	who   *identity
+	dead  *throttle
+	waits *throttle
+}
+
+// newJournal writes to w as log.format and log.level say.
+func newJournal(w io.Writer, s *settings.Settings) *journal {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.Text("log.level"))); err != nil {
 		level = slog.LevelInfo // unreachable: the setting was checked
 	}
 	options := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, options)
 	if s.Text("log.format") == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		options.ReplaceAttr = inSeconds
+		h = slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	who := &identity{application: s.Text("application.id")}
+	who.instance.Store(s.Text("instance.id"))
+	return &journal{log: slog.New(identified{h, who}), who: who,
+		dead:  &throttle{every: 10 * time.Second, now: time.Now},
+		waits: &throttle{every: 10 * time.Second, now: time.Now}}
 }
 
 // startedText is how the log tells of a start and its steps.
 const startedText = "started"
 
-// logListener is the one place that logs.
-func logListener(log *slog.Logger) processor.Listener {
-	dead := &throttle{every: 10 * time.Second, now: time.Now}
+// inSeconds writes durations as numbers of seconds: JSON is for programs.
+func inSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.Float64Value(a.Value.Duration().Seconds())
+	}
+	return a
+}
+
+// identity is whose log it is.
+type identity struct {
+	application string
+	instance    atomic.Value // string; "" until it is known
+}
+
+// identified adds whose log it is to the end of each line.
+type identified struct {
+	slog.Handler
+	who *identity
+}
+
+// Handle implements slog.Handler.
+func (h identified) Handle(ctx context.Context, r slog.Record) error {
+	r = r.Clone()
+	r.AddAttrs(slog.String("application", h.who.application))
+	if id := h.who.instance.Load().(string); id != "" {
+		r.AddAttrs(slog.String("instance", id))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h identified) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return identified{h.Handler.WithAttrs(attrs), h.who}
+}
+
+// WithGroup implements slog.Handler.
+func (h identified) WithGroup(name string) slog.Handler {
+	return identified{h.Handler.WithGroup(name), h.who}
+}
+
+// listener is the one place that logs.
+func (j *journal) listener() processor.Listener {
+	log := j.log
 	return processor.Listener{
 		InstanceState: func(i processor.InstanceStateInfo) {
+			if i.Instance != "" {
+				j.who.instance.Store(i.Instance)
+			}
 			level := slog.LevelInfo
 			if i.State == "ERROR" {
 				level = slog.LevelError
@@ -47,7 +108,7 @@ func logListener(log *slog.Logger) processor.Listener {
 			log.Log(context.Background(), level, "task",
 				withReason(i.Reason, "task", i.Task, "state", i.State)...)
 		},
-		Restore:    restoreLogger(log),
+		Restore:    j.restore(),
 		Checkpoint: func(i processor.CheckpointInfo) { logCheckpoint(log, i) },
 		Startup: func(i processor.StartupInfo) {
 			args := []any{"took", i.Took}
@@ -56,25 +117,21 @@ func logListener(log *slog.Logger) processor.Listener {
 			}
 			log.Info(startedText, args...)
 		},
-		EpochCommitted: func(e processor.EpochInfo) {
-			log.Debug("epoch committed", "epoch", e.Epoch, "tasks", e.Tasks, "records", e.Records,
-				"outputs", e.Outputs, "changes", e.Changes, "took", e.Duration)
-		},
+		EpochCommitted: j.epochCommitted,
 		EpochAborted: func(a processor.AbortInfo) {
 			log.Warn("epoch aborted; its records are processed again", "reason", a.Reason,
-				"unconfirmed", a.Unconfirmed, "error", a.Err)
+				"unconfirmed", a.Unconfirmed, "error", a.Err, "commit", a.Epoch,
+				"tasks", strings.Join(a.Tasks, ","))
 		},
 		DeadLettered: func(d processor.DeadLetterInfo) {
-			level, suppressed := slog.LevelDebug, 0
-			if say, missed := dead.allow(d.Exception); say {
-				level, suppressed = slog.LevelWarn, missed
-			}
-			log.Log(context.Background(), level, "dead letter", "exception", d.Exception,
-				"message", d.Message, "task", d.Task, "topic", d.Topic, "partition", d.Partition,
-				"offset", d.Offset, "unlogged", suppressed)
+			j.dead.log(log, d.Exception, "dead letter", "exception", d.Exception,
+				"message", d.Message, "topic", d.Topic, "partition", d.Partition,
+				"offset", d.Offset, "task", d.Task, "epoch", d.Epoch)
 		},
 		Waiting: func(w processor.WaitInfo) {
-			log.Warn("waiting", "for", w.What, "task", w.Task, "since", w.For)
+			// An address with another port, or a later offset, is the same wait.
+			kind := strings.Map(noDigits, w.Task+" "+w.What)
+			j.waits.log(log, kind, "waiting", "for", w.What, "task", w.Task, "since", w.For)
 		},
 		Breaker: func(b processor.BreakerInfo) {
 			level := slog.LevelInfo
@@ -88,8 +145,34 @@ func logListener(log *slog.Logger) processor.Listener {
 	}
 }
 
-// restoreLogger says how a restore ended and, when it takes long, every now and then how far it is.
-func restoreLogger(log *slog.Logger) func(processor.RestoreInfo) {
+// traceFault says that spans are lost; nothing else is.
+func (j *journal) traceFault(err error) {
+	j.waits.log(j.log, "traces", "traces are not exported", "error", err)
+}
+
+func (j *journal) epochCommitted(e processor.EpochInfo) {
+	if !j.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	j.log.Debug("epoch committed", "commit", e.Epoch, "tasks", e.Tasks, "records", e.Records,
+		"outputs", e.Outputs, "changes", e.Changes, "took", e.Duration)
+	for i := range e.PerTask {
+		t := &e.PerTask[i]
+		j.log.Debug("task committed", "commit", e.Epoch, "records", t.Records, "bytes", t.Bytes,
+			"watermark", t.Watermark, "task", t.Task, "epoch", t.Epoch)
+	}
+}
+
+// noDigits is for strings.Map.
+func noDigits(r rune) rune {
+	if unicode.IsDigit(r) {
+		return -1
+	}
+	return r
+}
+
+// restore says how a restore ended and, when it takes long, every now and then how far it is.
+func (j *journal) restore() func(processor.RestoreInfo) {
 	going := &throttle{every: 10 * time.Second, now: time.Now}
 	return func(i processor.RestoreInfo) {
 		level, text := slog.LevelDebug, "restoring"
@@ -112,7 +195,7 @@ func restoreLogger(log *slog.Logger) func(processor.RestoreInfo) {
 		if i.WaitingFor != "" {
 			args = append(args, "waiting_for", i.WaitingFor)
 		}
-		log.Log(context.Background(), level, text, args...)
+		j.log.Log(context.Background(), level, text, args...)
 	}
 }
 
@@ -138,7 +221,8 @@ func withReason(reason string, args ...any) []any {
 }
 
 // throttle lets the first event of a kind through, then one per interval with the number of those
-// it held back: a topic full of poison must not become a disk full of log.
+// it held back: a topic full of poison, or a broker that is down for a night, must not become a
+// disk full of log.
 type throttle struct {
 	every time.Duration
 	now   func() time.Time
@@ -148,9 +232,27 @@ type throttle struct {
 	held map[string]int
 }
 
+// maxKinds bounds what a throttle remembers; past it, it forgets and says again.
+const maxKinds = 1000
+
+// log warns of an event, or mentions it at level debug where it is held back.
+func (t *throttle) log(to *slog.Logger, kind, text string, args ...any) {
+	level := slog.LevelDebug
+	ok, held := t.allow(kind)
+	if ok {
+		level = slog.LevelWarn
+	}
+	to.Log(context.Background(), level, text, append(args, "unlogged", held)...)
+}
+
 func (t *throttle) allow(kind string) (ok bool, held int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.last) == maxKinds {
+		if _, known := t.last[kind]; !known {
+			t.last = nil
+		}
+	}
 	if t.last == nil {
 		t.last, t.held = map[string]time.Time{}, map[string]int{}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -109,15 +110,19 @@ func commandRows(b *strings.Builder, above *cobra.Command) {
 	}
 }
 
-// metricsTable lists what an instance with one task shows; Go's and the process's own are left out.
+// metricsTable lists what an instance with one task shows; Go's, the process's and the Kafka
+// clients' own are left out.
 func metricsTable(t *testing.T) string {
 	t.Helper()
 	m := metrics.New("fraud", func() processor.Status {
 		return processor.Status{State: "RUNNING", Tasks: []processor.TaskStatus{{Name: "fraud-0",
 			Rung: processor.RungLocal, Checkpoint: processor.CheckpointStatus{ID: "id"},
-			Inputs: []processor.InputStatus{{Topic: "transactions"}}}}}
+			Watermark: time.Now(), Inputs: []processor.InputStatus{{Topic: "transactions"}}}}}
 	})
+	m.Build("v1", "abc")
 	l := m.Listener()
+	l.TaskState(processor.TaskStateInfo{Task: "fraud-0", State: processor.TaskRunning})
+	l.Waiting(processor.WaitInfo{})
 	l.EpochAborted(processor.AbortInfo{Reason: "produce"})
 	l.DeadLettered(processor.DeadLetterInfo{Exception: "DecodeError"})
 	l.Enriched(processor.EnrichInfo{Task: "fraud-0", Enrichment: "risk"})

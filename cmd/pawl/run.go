@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pawl/internal/settings"
+	"pawl/internal/tracing"
 	"pawl/processor"
 )
 
@@ -30,6 +31,8 @@ under /v1, from any instance for any key, which /openapi.yaml describes.
 
 With checkpoint.url, copies of the state go there every checkpoint.interval, and a
 machine that has none, or a damaged one, starts from the newest of them.
+
+Traces go to otel.endpoint, or where OTEL_EXPORTER_OTLP_ENDPOINT says.
 
 PAWL_KILL_AT=POINT[:N] makes the process kill -9 itself the Nth time it passes a
 point of the transaction: before-begin, first-ack, flushed, offsets-pending,
@@ -87,21 +90,51 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 		return err
 	}
 	defer func() { err = errors.Join(err, closeTarget()) }()
-	svc := newService(p.name)
+	svc, topology := newService(p.name), p.build(s)
 	svc.token = s.Text("api.token")
-	cfg.Listeners = append(cfg.Listeners, logListener(logger(a.stderr, s)), svc.metrics.Listener())
+	svc.metrics.Count(topology.Counters())
+	cfg.ClientOptions = svc.metrics.ClientOptions
+	log := newJournal(a.stderr, s)
+	cfg.Listeners = append(cfg.Listeners, log.listener(), svc.metrics.Listener())
+	stopTracing, err := a.trace(ctx, s, log, &cfg)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
 	if addr := s.Text("http.listen"); addr != "off" {
 		listener, err := listen(ctx, addr)
 		if err != nil {
 			return err
 		}
 		cfg.Advertise = a.advertised(s, listener.Addr())
-		closeAPI := svc.serveAPI(s, cfg.Advertise, logger(a.stderr, s))
+		closeAPI := svc.serveAPI(s, cfg.Advertise, log.log)
 		defer closeAPI()
 		defer serveOn(ctx, listener, svc.handler())()
 		fmt.Fprintf(a.stdout, "http: listening on %s\n", listener.Addr())
 	}
-	return svc.process(ctx, cfg, p.build(s))
+	return svc.process(ctx, cfg, topology)
+}
+
+// trace has records followed, where there is a place for their spans.
+func (a *app) trace(ctx context.Context, s *settings.Settings, log *journal,
+	cfg *processor.Config) (stop func(), err error) {
+	endpoint := s.Text("otel.endpoint")
+	if !tracing.On(endpoint, a.environ) {
+		return func() {}, nil
+	}
+	version, _ := build()
+	tracer, err := tracing.New(ctx, tracing.Config{Endpoint: endpoint, Version: version,
+		Ratio: s.Float("otel.sample.ratio"), Application: cfg.ApplicationID,
+		OnError: log.traceFault})
+	if err != nil {
+		return nil, err
+	}
+	cfg.Tracer = tracer
+	return func() {
+		if err := tracer.Close(ctx); err != nil {
+			log.traceFault(err)
+		}
+	}, nil
 }
 
 // process runs the instance until ctx asks for a tidy stop or the instance ends by itself.

@@ -27,6 +27,7 @@ type service struct {
 func newService(pipeline string) *service {
 	s := &service{pipeline: pipeline, api: http.NotFoundHandler()}
 	s.metrics = metrics.New(pipeline, s.status)
+	s.metrics.Build(build())
 	return s
 }
 

@@ -15,9 +15,9 @@ type collector struct {
 
 	instance, task, openTxn         *prometheus.Desc
 	lag, lsoLag, offset             *prometheus.Desc
-	restore, watermark              *prometheus.Desc
+	restore, watermark, behind      *prometheus.Desc
 	overlay, cache, buffered, epoch *prometheus.Desc
-	rung, checkpoint                *prometheus.Desc
+	rung, checkpoint, stored        *prometheus.Desc
 }
 
 func newCollector(status func() processor.Status) *collector {
@@ -41,8 +41,12 @@ func newCollector(status func() processor.Status) *collector {
 		restore: desc("pawl_restore_progress", "Share of the task's restore that is done, 0 to 1.",
 			"task"),
 		watermark: desc("pawl_watermark_seconds", "The task's watermark in Unix time.", "task"),
-		overlay:   desc("pawl_overlay_bytes", "Uncommitted state of the task.", "task"),
-		cache:     desc("pawl_cache_bytes", "Decoded state that the task keeps at hand.", "task"),
+		behind: desc("pawl_watermark_lag_seconds",
+			"How far the task's watermark is behind the clock.", "task"),
+		stored: desc("pawl_state_bytes",
+			"Size of the task's store on disk, as of its last write.", "task"),
+		overlay: desc("pawl_overlay_bytes", "Uncommitted state of the task.", "task"),
+		cache:   desc("pawl_cache_bytes", "Decoded state that the task keeps at hand.", "task"),
 		buffered: desc("pawl_buffered_bytes", "Committed state on its way to the task's store.",
 			"task"),
 		epoch: desc("pawl_task_epoch", "Last committed epoch of the task.", "task"),
@@ -56,7 +60,8 @@ func newCollector(status func() processor.Status) *collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.instance, c.task, c.openTxn, c.lag, c.lsoLag, c.offset,
-		c.restore, c.watermark, c.overlay, c.cache, c.buffered, c.epoch, c.rung, c.checkpoint} {
+		c.restore, c.watermark, c.behind, c.stored, c.overlay, c.cache, c.buffered, c.epoch, c.rung,
+		c.checkpoint} {
 		ch <- d
 	}
 }
@@ -77,6 +82,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.overlay, float64(t.OverlayBytes), t.Name)
 		gauge(c.cache, float64(t.CacheBytes), t.Name)
 		gauge(c.buffered, float64(t.BufferedBytes), t.Name)
+		gauge(c.stored, float64(t.StoredBytes), t.Name)
 		gauge(c.epoch, float64(t.Epoch), t.Name)
 		if t.Rung != "" {
 			gauge(c.rung, 1, t.Name, string(t.Rung))
@@ -86,6 +92,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		if t.Watermark.Year() > 1 { // else there was no record yet
 			gauge(c.watermark, float64(t.Watermark.UnixMilli())/1000, t.Name)
+			gauge(c.behind, time.Since(t.Watermark).Seconds(), t.Name)
 		}
 	}
 	for _, in := range behind(s.Tasks) {

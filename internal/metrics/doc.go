@@ -7,7 +7,11 @@
 // gauges that have to be asked for, such as lag, come from a snapshot of the instance that is taken
 // when they are scraped. The registry is the Metrics' own.
 //
+// Label sets are bounded: by tasks, partitions, brokers and topics, by states and reasons that the
+// engine has names for, and by the values that a pipeline's counters declare.
+//
 // Files, in the order of an event's way: metrics.go declares the metrics and listens, histogram.go
-// keeps distributions that arrive already bucketed, checkpoints.go counts those, collector.go
-// asks for the snapshot, totals.go gives the same numbers to the commands of this binary.
+// keeps distributions that arrive already bucketed, checkpoints.go counts those, kafka.go has the
+// Kafka clients counted, collector.go asks for the snapshot, totals.go gives the same numbers to
+// the commands of this binary.
 package metrics

@@ -3,6 +3,7 @@ package metrics
 import (
 	"io"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,14 +39,31 @@ func wantLines(t *testing.T, got string, lines ...string) {
 	}
 }
 
+// value is the value of a series.
+func value(t *testing.T, got, series string) float64 {
+	t.Helper()
+	_, rest, found := strings.Cut(got, series+" ")
+	line, _, _ := strings.Cut(rest, "\n")
+	v, err := strconv.ParseFloat(line, 64)
+	if !found || err != nil {
+		t.Fatalf("%s: %q, %v", series, line, err)
+	}
+	return v
+}
+
 func idle() processor.Status { return processor.Status{State: "RUNNING"} }
 
 func TestEventsBecomeSeries(t *testing.T) {
 	m := New("fraud", idle)
 	l := m.Listener()
 	l.TaskState(processor.TaskStateInfo{Task: "fraud-1", State: "RESTORING"})
-	l.Restore(processor.RestoreInfo{Task: "fraud-0", Records: 40})
-	l.Restore(processor.RestoreInfo{Task: "fraud-0", Records: 70, Done: true})
+	l.TaskState(processor.TaskStateInfo{Task: "fraud-0", State: "RESTORING"})
+	l.Restore(processor.RestoreInfo{Task: "fraud-0", Records: 40, Offset: 40, Target: -1})
+	l.Restore(processor.RestoreInfo{Task: "fraud-1", Records: 40, Offset: 40, Target: 65})
+	l.Restore(processor.RestoreInfo{Task: "fraud-0", Records: 70, Offset: 70, Target: 70,
+		Elapsed: 2 * time.Second, Done: true})
+	l.TaskState(processor.TaskStateInfo{Task: "fraud-0", State: "RUNNING"})
+	l.Waiting(processor.WaitInfo{Task: "fraud-1", What: "the registry"})
 	for result, n := range map[processor.CheckpointResult]int64{processor.CheckpointWritten: 10,
 		processor.CheckpointFailed: 5, processor.CheckpointUnchanged: 0,
 		processor.CheckpointSuperseded: 0} {
@@ -55,11 +73,17 @@ func TestEventsBecomeSeries(t *testing.T) {
 	task := processor.TaskEpoch{Task: "fraud-0", Records: 10, Dead: 1, Late: 2, Bytes: 300,
 		Deduplicated: 3, Filtered: 4, Shed: 5}
 	task.Latencies[3], task.Latencies[6] = 6, 4
-	l.EpochCommitted(processor.EpochInfo{Records: 10, Open: 30 * time.Millisecond,
+	l.EpochCommitted(processor.EpochInfo{Records: 10, Outputs: 8, Changes: 6,
+		Open:     30 * time.Millisecond,
 		Duration: 20 * time.Millisecond, PerTask: []processor.TaskEpoch{task}})
 	l.EpochAborted(processor.AbortInfo{Reason: "fenced"})
 	l.EpochAborted(processor.AbortInfo{Reason: "timeout", Unconfirmed: true})
-	wantLines(t, scrape(t, m),
+	got := scrape(t, m)
+	left := `pawl_restore_remaining_records{pipeline="fraud",task="fraud-0"}`
+	if strings.Contains(got, left) {
+		t.Errorf("a task that runs still has %s", left)
+	}
+	wantLines(t, got,
 		`messages_processed_total{pipeline="fraud",task="fraud-0"} 10`,
 		`messages_processed_total{pipeline="fraud",task="fraud-1"} 0`,
 		`pawl_produced_bytes_total{pipeline="fraud",task="fraud-0"} 300`,
@@ -72,6 +96,13 @@ func TestEventsBecomeSeries(t *testing.T) {
 		`pawl_checkpoints_total{pipeline="fraud",task="fraud-0"} 1`,
 		`pawl_checkpoint_failures_total{pipeline="fraud",task="fraud-0"} 1`,
 		`pawl_checkpoint_uploaded_bytes_total{pipeline="fraud",task="fraud-0"} 15`,
+		`pawl_restore_remaining_records{pipeline="fraud",task="fraud-1"} 25`,
+		`pawl_restore_seconds_sum{pipeline="fraud"} 2`,
+		`pawl_task_transitions_total{pipeline="fraud",state="RESTORING",task="fraud-0"} 1`,
+		`pawl_task_transitions_total{pipeline="fraud",state="RUNNING",task="fraud-0"} 1`,
+		`pawl_waits_total{pipeline="fraud",task="fraud-1"} 1`,
+		`pawl_output_records_total{pipeline="fraud"} 8`,
+		`pawl_state_changes_total{pipeline="fraud"} 6`,
 		`pawl_dead_letters_by_exception_total{exception="DecodeError",pipeline="fraud"} 1`,
 		`pawl_epochs_committed_total{pipeline="fraud"} 1`,
 		`pawl_epochs_aborted_total{pipeline="fraud",reason="fenced"} 1`,
@@ -121,7 +152,8 @@ func TestSnapshotBecomesGauges(t *testing.T) {
 		return processor.Status{State: "RUNNING", OpenTransaction: 1500 * time.Millisecond,
 			Tasks: []processor.TaskStatus{{Name: "fraud-0", State: "RESTORING", Epoch: 9,
 				Watermark: time.UnixMilli(2500), OverlayBytes: 10, CacheBytes: 20,
-				BufferedBytes: 30, RestoreDone: 0.25, Inputs: []processor.InputStatus{
+				BufferedBytes: 30, StoredBytes: 40, RestoreDone: 0.25,
+				Inputs: []processor.InputStatus{
 					{Topic: "transactions", Partition: 3, Offset: 5, End: 12, LSO: 11}}}}}
 	})
 	got := scrape(t, m)
@@ -137,8 +169,14 @@ func TestSnapshotBecomesGauges(t *testing.T) {
 		`pawl_overlay_bytes{pipeline="fraud",task="fraud-0"} 10`,
 		`pawl_cache_bytes{pipeline="fraud",task="fraud-0"} 20`,
 		`pawl_buffered_bytes{pipeline="fraud",task="fraud-0"} 30`,
+		`pawl_state_bytes{pipeline="fraud",task="fraud-0"} 40`,
 		`pawl_task_epoch{pipeline="fraud",task="fraud-0"} 9`,
 	)
+	behind := time.Since(time.UnixMilli(2500)).Seconds()
+	lag := value(t, got, `pawl_watermark_lag_seconds{pipeline="fraud",task="fraud-0"}`)
+	if lag < behind-60 || lag > behind {
+		t.Errorf("watermark lag %v s, want about %v", lag, behind)
+	}
 	for _, name := range []string{"go_goroutines ", "process_cpu_seconds_total "} {
 		if !strings.Contains(got, "\n"+name) {
 			t.Errorf("missing %s", name)

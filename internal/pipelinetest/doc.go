@@ -2,5 +2,6 @@
 // what is its own, and what is the same for all is checked in one place, for all alike.
 //
 // Files: rig.go (a pipeline on a broker in the process, and the oracle's word on what it left),
-// generator.go (what seeded load must keep to), script.go (oracles fed by hand).
+// generator.go (what seeded load must keep to), counters.go (business metrics), script.go (oracles
+// fed by hand).
 package pipelinetest

@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"internal/sim": {"internal/loadgen", "internal/verify", "processor", "schemas",
 		"schemas/record", "statestore"},
 	"internal/metrics": {"processor"},
+	"internal/tracing": {"processor"},
 	"internal/recovery": {"integration/harness/process", "integration/harness/servers",
 		"processor", "schemas"},
 	"integration/harness/process": {},
@@ -76,7 +77,8 @@ var mayImport = map[string][]string{
 
 	"cmd/pawl": {"audit", "checkpoint", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
-		"internal/metrics", "internal/recovery", "internal/settings", "internal/verify",
+		"internal/metrics", "internal/recovery", "internal/settings", "internal/tracing",
+		"internal/verify",
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
 		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
 		"schemas", "schemas/record", "statestore"},

@@ -27,6 +27,8 @@ const (
 	FiveMinutes = "five-minutes"
 	// Batches names the windows of so many events.
 	Batches = "batches"
+	// WindowsCounter is the metric of results by window.
+	WindowsCounter = "activity_windows_total"
 	// Seen names the table of remembered event ids.
 	Seen = "seen"
 )
@@ -36,13 +38,15 @@ func New(cfg Config) *processor.Pipeline {
 	cfg.EnsureDefaults()
 	p := processor.New(Name).Linger(100 * time.Millisecond)
 	aggregate := schema.UserAggregateType()
+	closed := processor.Count(p, WindowsCounter, "Windows and batches of users that were emitted, "+
+		"by window.", "window", PerMinute, FiveMinutes, Batches)
 	count := processor.Branch(
-		windows(p, PerMinute, time.Minute, cfg.grace(),
+		windows(p, PerMinute, time.Minute, cfg.grace(), closed,
 			processor.Output(p, ProcessedEvents, aggregate)),
-		windows(p, FiveMinutes, 5*time.Minute, cfg.grace(),
+		windows(p, FiveMinutes, 5*time.Minute, cfg.grace(), closed,
 			processor.Output(p, UserAggregates, aggregate)),
 		processor.AggregateCount(p, Batches, cfg.BatchSize, schema.BatchType(), addToBatch,
-			emitBatch(processor.Output(p, UserBatches, schema.UserBatchType()))),
+			emitBatch(processor.Output(p, UserBatches, schema.UserBatchType()), closed)),
 	)
 	once := processor.Dedupe(p, Seen, cfg.DedupeHorizon,
 		func(e schema.UserEvent) string { return e.EventID }, count)
@@ -69,7 +73,7 @@ func check(e schema.UserEvent) error {
 
 // windows adds up a user's events in windows of one size.
 func windows(p *processor.Pipeline, name string, size, grace time.Duration,
-	out *processor.Out[schema.UserAggregate],
+	closed *processor.Counter, out *processor.Out[schema.UserAggregate],
 ) processor.Handler[schema.UserEvent] {
 	add := func(s schema.Sum, e schema.UserEvent) schema.Sum {
 		s.EventCount++
@@ -78,6 +82,7 @@ func windows(p *processor.Pipeline, name string, size, grace time.Duration,
 	}
 	emit := func(ctx *processor.Context, span processor.Span, s schema.Sum) {
 		user := ctx.Key()
+		closed.Inc(ctx, name)
 		out.Emit(ctx, user, schema.UserAggregate{UserID: user, WindowStart: span.Start,
 			WindowEnd: span.End, EventCount: s.EventCount, TotalValue: s.TotalValue,
 			AvgValue: s.TotalValue / float64(s.EventCount)})
@@ -99,9 +104,11 @@ func addToBatch(b schema.Batch, e schema.UserEvent) schema.Batch {
 }
 
 // emitBatch returns what becomes of a full batch.
-func emitBatch(out *processor.Out[schema.UserBatch]) func(*processor.Context, int64, schema.Batch) {
+func emitBatch(out *processor.Out[schema.UserBatch], closed *processor.Counter,
+) func(*processor.Context, int64, schema.Batch) {
 	return func(ctx *processor.Context, number int64, b schema.Batch) {
 		user := ctx.Key()
+		closed.Inc(ctx, Batches)
 		out.Emit(ctx, user, schema.UserBatch{UserID: user, Batch: number,
 			FirstTimestamp: time.UnixMilli(b.FirstTimestamp),
 			LastTimestamp:  time.UnixMilli(b.LastTimestamp),

@@ -24,6 +24,8 @@ const (
 	Alerts = "fraud-alerts"
 	// VelocityTable and NodesTable hold the users' windows.
 	VelocityTable = "velocity"
+	// AlertsCounter is the metric of alerts by reason.
+	AlertsCounter = "fraud_alerts_total"
 	// NodesTable is explained at VelocityTable.
 	NodesTable = "velocity-nodes"
 )
@@ -37,6 +39,7 @@ type judge struct {
 	decisions *processor.Out[schema.Decision]
 	alerts    *processor.Out[schema.Alert]
 	expiry    *processor.Timers
+	flagged   *processor.Counter
 	scratch   sync.Pool // of *visit
 }
 
@@ -60,6 +63,8 @@ func New(cfg Config) *processor.Pipeline {
 		j.decisions = processor.Output(p, Decisions, schema.DecisionType())
 	}
 	j.alerts = processor.Output(p, Alerts, schema.AlertType())
+	j.flagged = processor.Count(p, AlertsCounter, "Transactions that were flagged, by reason.",
+		"reason", schema.ReasonCount, schema.ReasonAmount, schema.ReasonCountAndAmount)
 	return p
 }
 
@@ -121,6 +126,7 @@ func (j *judge) decide(ctx *processor.Context, tx *schema.Transaction, sum total
 			Reason: reason})
 	}
 	if count || amount {
+		j.flagged.Inc(ctx, reason)
 		j.alerts.Emit(ctx, tx.UserID, schema.Alert{TransactionID: tx.TransactionID,
 			UserID: tx.UserID, AmountCents: tx.AmountCents, Timestamp: tx.Timestamp,
 			Merchant: tx.Merchant, Count: shown, TotalCents: sum.cents, Reason: reason,

@@ -26,6 +26,8 @@ const (
 	// AttributedPurchases is the output topic with one AttributedPurchase per purchase that a click
 	// led to.
 	AttributedPurchases = "attributed-purchases"
+	// OutcomesCounter is the metric of what came of sessions and clicks.
+	OutcomesCounter = "funnel_outcomes_total"
 	// Session names the sessions: their window and their tables.
 	Session = "session"
 	// Attribution names the join of purchases with clicks: its window and its tables.
@@ -37,6 +39,7 @@ type funnel struct {
 	conversions *processor.Out[schema.Conversion]
 	abandoned   *processor.Out[schema.AbandonedCart]
 	attributed  *processor.Out[schema.AttributedPurchase]
+	outcomes    *processor.Counter
 }
 
 // New describes the pipeline. cfg should be valid; zero fields mean their defaults.
@@ -47,6 +50,9 @@ func New(cfg Config) *processor.Pipeline {
 		conversions: processor.Output(p, Conversions, schema.ConversionType()),
 		abandoned:   processor.Output(p, AbandonedCarts, schema.AbandonedCartType()),
 		attributed:  processor.Output(p, AttributedPurchases, schema.AttributedPurchaseType()),
+		outcomes: processor.Count(p, OutcomesCounter, "Conversions, abandoned carts and purchases "+
+			"that a click led to, by the topic they went to.", "outcome", Conversions,
+			AbandonedCarts, AttributedPurchases),
 	}
 	ways := processor.Pattern(p, Session, processor.SessionGap(cfg.Gap).Grace(cfg.grace()),
 		schema.UserEventType(), []processor.Step[schema.UserEvent]{
@@ -105,11 +111,13 @@ func checkClick(c schema.AdClick) error {
 func (f *funnel) way(ctx *processor.Context, m processor.Match[schema.UserEvent]) {
 	switch {
 	case m.Complete:
+		f.outcomes.Inc(ctx, Conversions)
 		f.conversions.Emit(ctx, ctx.Key(), schema.Conversion{UserID: ctx.Key(),
 			SessionStart: m.Span.Start, ViewAt: m.Times[0], AddCartAt: m.Times[1],
 			PurchaseAt: m.Times[2], DurationMs: m.Times[2].Sub(m.Times[0]).Milliseconds(),
 			Value: m.Events[2].Value})
 	case len(m.Times) == 2:
+		f.outcomes.Inc(ctx, AbandonedCarts)
 		f.abandoned.Emit(ctx, ctx.Key(), schema.AbandonedCart{UserID: ctx.Key(),
 			SessionStart: m.Span.Start, AddCartAt: m.Times[1], SessionEnd: m.Span.End,
 			Value: m.Events[1].Value})
@@ -123,6 +131,7 @@ func (f *funnel) attribute(ctx *processor.Context, e schema.UserEvent, c schema.
 	if !matched {
 		return
 	}
+	f.outcomes.Inc(ctx, AttributedPurchases)
 	f.attributed.Emit(ctx, ctx.Key(), schema.AttributedPurchase{EventID: e.EventID,
 		UserID: e.UserID, Campaign: c.Campaign, ClickAt: c.Timestamp, PurchaseAt: e.Timestamp,
 		Value: e.Value})

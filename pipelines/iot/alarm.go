@@ -16,12 +16,16 @@ type alarms struct {
 	out    *processor.Out[schema.SensorAlert]
 	last   *processor.Table[record.Timer]
 	timers *processor.Timers
+	raised *processor.Counter
 }
 
 func newAlarms(p *processor.Pipeline, cfg Config) *alarms {
 	a := &alarms{cfg: cfg, out: processor.Output(p, Alerts, schema.SensorAlertType())}
 	a.last = processor.Keyed(p, AlertsTable, record.TimerType())
 	a.timers = processor.NewTimers(p, "alerts", a.forget)
+	a.raised = processor.Count(p, AlertsCounter,
+		"Anomalies of sensors that raised an alert, by type.", "type",
+		schema.AlertTemperature, schema.AlertHumidity, schema.AlertBattery)
 	return a
 }
 
@@ -55,6 +59,7 @@ func (a *alarms) raise(ctx *processor.Context, typ, severity string, value, thre
 		a.last.SetAt(ctx, key, record.Timer{At: at})
 		a.timers.Set(ctx, time.UnixMilli(at+min(a.cfg.quiet(), math.MaxInt64-at)))
 	}
+	a.raised.Inc(ctx, typ)
 	a.out.Emit(ctx, sensor, schema.SensorAlert{SensorID: sensor, Timestamp: ctx.Time(), Type: typ,
 		Severity: severity, Value: value, Threshold: threshold})
 }

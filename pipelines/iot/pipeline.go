@@ -22,6 +22,8 @@ const (
 	Processed = "processed-iot-data"
 	// Stats is the output topic with SensorStats.
 	Stats = "iot-stats"
+	// AlertsCounter is the metric of alerts by type.
+	AlertsCounter = "iot_alerts_total"
 	// LastTable holds when a sensor's statistics were last emitted.
 	LastTable = Window + "-last"
 	// AlertsTable holds when a sensor's alerts were last raised.

@@ -19,6 +19,8 @@ const (
 	// PageCounts is the output topic with one PageCount per change, and the table of what was last
 	// emitted of each page that has views.
 	PageCounts = "page-counts"
+	// ViewsCounter is the metric of views.
+	ViewsCounter = "pageviews_views_total"
 	// MinutesTable holds the views of each second.
 	MinutesTable = "page-minutes"
 )
@@ -40,6 +42,7 @@ type counter struct {
 	minutes *processor.Table[schema.PageMinute]
 	due     *processor.Timers
 	out     *processor.Out[schema.PageCount]
+	views   *processor.Counter
 }
 
 // New describes the pipeline. cfg should be valid; zero fields mean their defaults.
@@ -56,6 +59,8 @@ func New(cfg Config) *processor.Pipeline {
 	c.minutes = processor.Keyed(p, MinutesTable, schema.PageMinuteType())
 	c.due = processor.NewTimers(p, "due", c.settle)
 	c.out = processor.Output(p, PageCounts, schema.PageCountType())
+	c.views = processor.Count(p, ViewsCounter, "Page views that count, neither late nor broken.",
+		"")
 	return p
 }
 
@@ -84,6 +89,7 @@ func (c *counter) view(ctx *processor.Context, v schema.PageView) error {
 		c.arm(ctx, second)
 	}
 	c.minutes.SetAt(ctx, key, m)
+	c.views.Inc(ctx, "")
 	return nil
 }
 

@@ -19,12 +19,13 @@ type cluster struct {
 	set      settings
 	pipeline func() *processor.Pipeline // of each process anew
 	app      *processor.Offline
-	inputs   []string                   // topics, in the order of the pipeline
-	logs     map[string][][]*kgo.Record // of inputs, by topic and partition
-	boot     map[string][]int64         // how far tables are read first, by topic and partition
-	outputs  []output                   // committed, in order
-	latest   time.Time                  // of all records sent
-	kinds    map[string]string          // of topics
+	inputs   []string                    // topics, in the order of the pipeline
+	logs     map[string][][]*kgo.Record  // of inputs, by topic and partition
+	boot     map[string][]int64          // how far tables are read first, by topic and partition
+	outputs  []output                    // committed, in order
+	counted  map[processor.Counted]int64 // committed, by counter and value
+	latest   time.Time                   // of all records sent
+	kinds    map[string]string           // of topics
 	members  []*member
 	inFlight []*member // sealed, not decided
 }
@@ -47,7 +48,8 @@ type member struct {
 func newCluster(set settings, pipeline func() *processor.Pipeline, newDisk func() disk) (*cluster,
 	error) {
 	c := &cluster{set: set, pipeline: pipeline, logs: make(map[string][][]*kgo.Record),
-		boot: make(map[string][]int64), kinds: make(map[string]string)}
+		boot: make(map[string][]int64), kinds: make(map[string]string),
+		counted: make(map[processor.Counted]int64)}
 	if err := c.bind(); err != nil {
 		return nil, err
 	}
@@ -211,6 +213,9 @@ func (c *cluster) commit() {
 		}
 		for _, r := range changelog {
 			m.append(clone(r))
+		}
+		for _, n := range m.task.Counted(m.share) {
+			c.counted[processor.Counted{Counter: n.Counter, Value: n.Value}] += n.N
 		}
 		m.place = m.end - 1
 		m.end++ // the transaction's marker

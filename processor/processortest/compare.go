@@ -21,12 +21,14 @@ type outcome struct {
 	outputs   map[string][]output          // by partition and task, in order
 	state     map[string]map[string][]byte // by task: key to value
 	positions map[string]record.Position   // by task
+	counted   map[processor.Counted]int64  // by counter and value
 }
 
 // outcome reads logs and disks. Disk and changelog must agree.
 func (c *cluster) outcome() (*outcome, error) {
 	out := &outcome{app: c.app, outputs: make(map[string][]output),
-		state: make(map[string]map[string][]byte), positions: make(map[string]record.Position)}
+		state: make(map[string]map[string][]byte), positions: make(map[string]record.Position),
+		counted: maps.Clone(c.counted)}
 	for _, o := range c.outputs {
 		// Tasks write to one partition in any order; each for itself keeps its own.
 		at := fmt.Sprintf("%s-%d, task %s", o.rec.Topic, o.rec.Partition, o.task)
@@ -85,6 +87,9 @@ func (o *outcome) diff(want *outcome) string {
 				return fmt.Sprintf("record %d of %s: %s", i+1, at, text)
 			}
 		}
+	}
+	if !maps.Equal(o.counted, want.counted) {
+		return fmt.Sprintf("counters: got %v, want %v", o.counted, want.counted)
 	}
 	for _, task := range sorted(want.state) {
 		if text := differentState(o.app, o.state[task], want.state[task]); text != "" {

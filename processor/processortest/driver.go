@@ -138,6 +138,14 @@ func (d *Driver) State(table string, key ...any) any {
 	return nil
 }
 
+// Counted commits, and returns what a processor.Counter has counted under a value of its label so
+// far; "" where it has no label.
+func (d *Driver) Counted(counter, value string) int64 {
+	d.t.Helper()
+	d.Commit()
+	return d.c.counted[processor.Counted{Counter: counter, Value: value}]
+}
+
 // Outputs commits, and returns what stands on a topic and was not asked for yet, in the order of
 // each partition. Values of output topics have their type, those of others are wire bytes.
 func (d *Driver) Outputs(topic string) []Record {
