@@ -106,9 +106,10 @@ func (o *Offline) EncodeClaim(writer string) ([]byte, error) {
 
 // Stretch is a part of a task's history that is run again.
 type Stretch struct {
-	Start []int64        // by input: where it begins, when the store holds no position
-	Until []record.Input // by input: where it ends, as the position record there says
-	Ticks []record.Tick  // that the task logged meanwhile, in order
+	Start  []int64        // by input: where it begins, when the store holds no position
+	Until  []record.Input // by input: where it ends, as the position record there says
+	Ticks  []record.Tick  // that the task logged meanwhile, in order
+	Booted bool           // the tables were read to their ends before it ends
 }
 
 // RerunTask is a task that repeats a stretch of its history: it takes the records in the order in
@@ -116,7 +117,7 @@ type Stretch struct {
 type RerunTask struct {
 	*OfflineTask
 	until   []record.Input
-	boot    bool // the stretch has the end of the bootstrap in it
+	booted  bool // the stretch has the end of the bootstrap in it, or begins behind
 	ended   []bool
 	fed     [][]*kgo.Record // by input: not applied yet
 	idle    []record.Tick
@@ -161,7 +162,8 @@ func (o *Offline) Rerun(partition int32, disk statestore.Store, s Stretch) (*Rer
 		return nil, err
 	}
 	r := &RerunTask{OfflineTask: &OfflineTask{in: o.in, task: t, store: t.store}, until: s.Until,
-		ended: make([]bool, len(b.inputs)), fed: make([][]*kgo.Record, len(b.inputs)),
+		booted: s.Booted,
+		ended:  make([]bool, len(b.inputs)), fed: make([][]*kgo.Record, len(b.inputs)),
 		late: make(map[place][]record.Mark)}
 	boot := make([]int64, len(b.inputs))
 	for i := range boot {
@@ -207,7 +209,6 @@ func (t *RerunTask) script(ticks []record.Tick, boot []int64) error {
 				tick.Partition)
 		}
 		if tick.Kind == record.TickBootstrap {
-			t.boot = true
 			boot[i] = tick.Offset
 			continue
 		}
@@ -276,7 +277,7 @@ func (t *RerunTask) choose() (choice, error) {
 	m := t.task.merge
 	if m.boot {
 		c := m.nextBoot()
-		if c.rec == nil && t.boot {
+		if c.rec == nil && t.booted {
 			return choice{booted: true}, nil
 		}
 		return choice{input: c.input, rec: c.rec}, nil

@@ -29,7 +29,7 @@ func (s *session) rerun(ctx context.Context, t *task, store statestore.Store, fr
 	if err != nil {
 		return err
 	}
-	stretch := processor.Stretch{Until: to.Inputs, Ticks: ticks}
+	stretch := processor.Stretch{Until: to.Inputs, Ticks: ticks, Booted: to.Bootstrapped}
 	for _, in := range from.Inputs {
 		stretch.Start = append(stretch.Start, in.Offset)
 	}
