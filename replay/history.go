@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -65,6 +66,9 @@ func (s *session) lastStand(ctx context.Context, t *task) (*stand, error) {
 		var last *stand
 		err := s.stands(ctx, t, b, func(st *stand) bool {
 			last = st
+			if !slices.Contains(s.writers, st.Writer) {
+				s.writers = append(s.writers, st.Writer)
+			}
 			return true
 		})
 		if err != nil || last != nil || b.From == t.log.From {

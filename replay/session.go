@@ -35,6 +35,7 @@ type session struct {
 	kept      time.Duration // deletions, by the changelog
 	inputs    map[string][]verify.Bounds
 	tasks     []*task
+	writers   []string // transactional ids that position records name
 	notes     []string
 	fault     error // of a store
 }
@@ -51,6 +52,18 @@ type task struct {
 
 // open looks at the application. The caller closes the session.
 func open(ctx context.Context, o Options) (*session, error) {
+	s, err := reach(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.look(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// reach only connects. The caller closes the session.
+func reach(ctx context.Context, o Options) (*session, error) {
 	if err := o.ensureDefaults(); err != nil {
 		return nil, err
 	}
@@ -59,9 +72,6 @@ func open(ctx context.Context, o Options) (*session, error) {
 		dir: filepath.Join(o.Config.StateDir, o.Config.ApplicationID+o.suffix())}
 	s.env = statestore.NewEnv(nil, 32<<20, func(err error) { s.fault = err })
 	if err := s.connect(ctx); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	if err := s.look(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
