@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +84,8 @@ func (r *rig) back(t *testing.T, p Point, incarnation int64) *Turned {
 				incarnation)
 		}
 		for i, in := range task.last.Inputs {
-			if from := done.Plan.From[in.Topic+"-"+string('0'+rune(in.Partition))]; in.Offset != from {
+			from := done.Plan.From[fmt.Sprintf("%s-%d", in.Topic, in.Partition)]
+			if in.Offset != from {
 				t.Errorf("%s stands at %d of input %d, want %d", task.name, in.Offset, i, from)
 			}
 		}

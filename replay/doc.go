@@ -23,6 +23,6 @@
 // Kafka), session.go (what all kinds begin with), history.go (position records), start.go (which
 // state is nearest to the point), plan.go, state.go (states built and compared), rerun.go (a task's
 // stretch), topics.go (the shadow's topics), sink.go (what comes out), production.go (what came out
-// then), scratch.go and pair.go (the two put side by side), value.go, report.go, page.go (the report
-// as a page), shadow.go, turn.go (the transaction), back.go, promote.go, clean.go.
+// then), scratch.go and pair.go (the two put side by side), value.go, report.go, page.go (the
+// report as a page), shadow.go, turn.go (the transaction), back.go, promote.go, clean.go.
 package replay

@@ -18,7 +18,7 @@ import (
 // turn takes tasks from the states that they stand in to others, in one transaction:
 //
 //	fence      no transactional id of the application can commit any more
-//	claims     a claim record on each changelog: whatever an earlier owner might still write is void
+//	claims     a claim record on each changelog: what an earlier owner may still write is void
 //	→ replay-begun
 //	changes    what distinguishes the state to come from today's, a position record last
 //	→ replay-flushed
@@ -256,7 +256,7 @@ func (u *turn) move(ctx context.Context, m *move) (n int64, err error) {
 	}
 	m.position.Epoch, m.position.Incarnation = m.t.last.Epoch+1, m.t.last.Incarnation+1
 	m.position.Claim, m.position.Writer = m.claim, u.writer
-	m.position.Ticks = m.t.last.Ticks // they count the records of a topic that nothing is taken from
+	m.position.Ticks = m.t.last.Ticks // of a topic that nothing is taken from
 	value, err := u.s.off.EncodePosition(&m.position)
 	if err != nil {
 		return n, err

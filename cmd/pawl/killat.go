@@ -10,6 +10,7 @@ import (
 
 	"pawl/internal/settings"
 	"pawl/processor"
+	"pawl/replay"
 )
 
 const killVariable = "PAWL_KILL_AT"
@@ -43,8 +44,9 @@ func parseKillAt(environ []string) (*killAt, error) {
 			What: fmt.Sprintf(format, args...)}}
 	}
 	point, count, counted := strings.Cut(value, ":")
-	if !slices.Contains(processor.Points(), point) {
-		return nil, fault("no such point; use %s", strings.Join(processor.Points(), ", "))
+	known := slices.Concat(processor.Points(), replay.Points())
+	if !slices.Contains(known, point) {
+		return nil, fault("no such point; use %s", strings.Join(known, ", "))
 	}
 	n := int64(1)
 	if counted {

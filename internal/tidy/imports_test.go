@@ -59,6 +59,8 @@ var mayImport = map[string][]string{
 	"internal/settings": {"checkpoint", "processor", "pipelines/activity", "pipelines/fraud",
 		"pipelines/funnel", "pipelines/iot", "pipelines/iot/devices", "pipelines/pageviews",
 		"schemas"},
+	"replay": {"checkpoint", "internal/verify", "processor", "schemas", "schemas/record",
+		"statestore"},
 	"audit":          {"internal/verify", "processor", "schemas", "schemas/record", "statestore"},
 	"internal/chaos": {"audit", "internal/verify"},
 	"internal/tidy":  {},
@@ -73,7 +75,7 @@ var mayImport = map[string][]string{
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
 		"internal/metrics", "internal/settings", "internal/verify", "pipelines/activity",
 		"pipelines/fraud", "pipelines/funnel", "pipelines/iot", "pipelines/iot/devices",
-		"pipelines/pageviews", "processor", "schemas", "statestore"},
+		"pipelines/pageviews", "processor", "replay", "schemas", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
