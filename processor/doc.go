@@ -21,5 +21,6 @@
 // cycle), transaction.go (the commit, and what a death at each of its points leaves) and points.go.
 // Around it: instance.go (the loop), client.go, assign.go, restore.go and prove.go (taking a task
 // over), leave.go and fault.go (giving it up), memory.go, status.go, event.go (what Listeners are
-// told), errors.go. Beside it: offline.go and offlinetask.go (the same tasks without a cluster).
+// told), errors.go. Beside it: offline.go and offlinetask.go (the same tasks without a cluster),
+// rerun.go (a stretch of their history, again).
 package processor

@@ -282,3 +282,24 @@ func (r *rig) verify(spec verify.Spec) *verify.Report {
 	}
 	return report
 }
+
+// decided logs what the tasks decided by themselves.
+func (r *rig) decided() {
+	r.t.Helper()
+	s, err := open(r.t.Context(), r.options("ticks", Point{}))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer s.close()
+	kinds := make(map[record.TickKind]int)
+	for _, t := range s.tasks {
+		ticks, err := s.readTicks(r.t.Context(), t, 0, t.last.Ticks)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for _, tick := range ticks {
+			kinds[tick.Kind]++
+		}
+	}
+	r.t.Logf("ticks: %v", kinds)
+}

@@ -79,6 +79,7 @@ func TestShadowIsIdentical(t *testing.T) {
 			r.run(l.gen, 1_500, l.ticks)
 			r.checkpoint()
 			r.run(l.gen, 1_500, l.ticks)
+			r.decided()
 			for id, p := range map[string]Point{"all": {Earliest: true},
 				"half": {Checkpoint: "latest"}} {
 				report, err := Shadow(t.Context(), r.options(id, p))
