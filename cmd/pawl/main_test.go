@@ -76,7 +76,8 @@ func TestExitCodes(t *testing.T) {
 		{"bad point", []string{"PAWL_KILL_AT=flush"}, append([]string{"run", "fraud"}, good...), 2,
 			"PAWL_KILL_AT=flush (from environment): no such point; use before-begin, first-ack, " +
 				"flushed, offsets-pending, end-sent, end-answered, applying, applied, " +
-				"overlapping, spilling, spilled, claimed, restoring, restored, revoking\n"},
+				"overlapping, spilling, spilled, claimed, restoring, restored, revoking, " +
+				"replay-begun, replay-flushed, replay-offsets, replay-ended\n"},
 		{"nothing set", nil, []string{"run", "fraud"}, 2, "application.id= (from default): "},
 		{"no such file", nil, []string{"run", "fraud", "--config", dir + "/x"}, 2,
 			"(from file " + dir + "/x): cannot be read"},
