@@ -170,8 +170,8 @@ func TestReplay(t *testing.T) {
 		t.Errorf("the plan is: %s", out)
 	}
 	for _, from := range [][]string{{"--from-checkpoint", "latest"}, {"--to-earliest"}} {
-		n.do(0, append(from, "--execute", "--id", "same", "--report", file, "--html",
-			file+".html", "--fail-on-difference")...)
+		t.Log(n.do(0, append(from, "--execute", "--id", "same", "--report", file, "--html",
+			file+".html", "--fail-on-difference")...))
 		if r := shadowed(t, file); !r.Identical || r.Records < 1_000 || r.State.Same == 0 {
 			t.Errorf("from %v: %+v", from, *r)
 		} else {

@@ -24,7 +24,8 @@ func TestPoint(t *testing.T) {
 		{Point{Checkpoint: "latest"}, ""},
 	} {
 		err := tc.p.Validate()
-		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+		if (err == nil) != (tc.want == "") ||
+			err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%+v: %v, want %q", tc.p, err, tc.want)
 		}
 	}
@@ -67,8 +68,8 @@ func TestCheckID(t *testing.T) {
 func TestPage(t *testing.T) {
 	r := &Report{ID: "one", From: map[string]int64{"in-0": 1}, To: map[string]int64{"in-0": 2},
 		State: &Difference{}, Topics: map[string]*Difference{"out": {Different: 1,
-			Examples: []Example{{Kind: "different", Key: "<script>", Fields: []string{"n: 1, replay 2"},
-				Production: map[string]any{"n": 1}}}}}}
+			Examples: []Example{{Kind: "different", Key: "<script>",
+				Fields: []string{"n: 1, replay 2"}, Production: map[string]any{"n": 1}}}}}}
 	var page bytes.Buffer
 	if err := r.WritePage(&page); err != nil {
 		t.Fatal(err)

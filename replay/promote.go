@@ -84,8 +84,7 @@ func (s *session) standsAt(ctx context.Context, t *task, store statestore.Store)
 			"and the shadow of %d; run the shadow again", t.name, t.last.Incarnation,
 			p.Incarnation)
 	}
-	t.start = start{position: p, known: true, why: "where the shadow came to",
-		to: &stand{Position: p}}
+	t.start = start{position: p, known: true, label: "the shadow's", why: "it is finished"}
 	return nil
 }
 

@@ -22,6 +22,7 @@ type start struct {
 	position record.Position
 	known    bool // false: no state at all, before the first record
 	why      string
+	label    string   // says where it comes from, when it is neither
 	skipped  []string // checkpoints that could not be used, and why
 }
 
@@ -32,6 +33,8 @@ func (st *start) source() string {
 		from = "checkpoint " + st.base.ID
 	}
 	switch {
+	case st.label != "":
+		return st.label
 	case !st.known:
 		return "no state, the inputs from where the task began"
 	case st.to != nil:

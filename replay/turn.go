@@ -36,7 +36,6 @@ type turn struct {
 	client *kgo.Client
 	moves  []*move
 	failed atomic.Pointer[error]
-	done   int64
 }
 
 // move is one task's part of a turn.
