@@ -130,12 +130,12 @@ func (r *rerunner) feed(ctx context.Context, input int) error {
 
 // commit applies what was processed, when it is handed on.
 func (r *rerunner) commit() error {
-	steps := r.steps
 	r.steps = 0
 	fx, err := r.run.Seal()
 	if err != nil || fx == nil {
 		return err
 	}
+	records := fx.Records
 	outputs, _ := r.run.Records(fx)
 	if err := r.sink(outputs); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (r *rerunner) commit() error {
 	if err := r.run.Apply(fx, r.to.at, cacheSize); err != nil {
 		return err
 	}
-	r.told(int64(steps))
+	r.told(records)
 	if r.run.Store().Bytes() > spillSize {
 		return r.run.Store().Spill()
 	}

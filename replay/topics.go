@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -39,12 +40,14 @@ func (s *session) makeTopics(ctx context.Context) error {
 	if err := deleteTopics(ctx, s.adm, names); err != nil {
 		return err
 	}
-	for _, t := range s.shown() {
-		if err := s.makeTopic(ctx, t); err != nil {
-			return err
-		}
+	shown := s.shown()
+	errs := make([]error, len(shown))
+	var all sync.WaitGroup
+	for i, t := range shown { // at once: each takes a broker its time
+		all.Go(func() { errs[i] = s.makeTopic(ctx, t) })
 	}
-	return nil
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // makeTopic waits for a topic of that name to be gone.
