@@ -134,6 +134,9 @@ func (s *aside) found(rec *kgo.Record) {
 // end judges what found no input record, and the number of all.
 func (s *aside) end(inputsWhole bool) {
 	where := part(s.topic.name, s.t.partition)
+	if s.t.turned != nil {
+		return // there may be copies of before it was taken back
+	}
 	if inputsWhole {
 		for _, c := range s.bag {
 			s.a.report.violated(s.kind, where, "the record at offset %d is no copy of an input "+

@@ -82,6 +82,7 @@ type task struct {
 	last      *record.Position // nil when there is none
 	lastAt    string
 	epochs    epochs
+	turned    *record.Position  // the last one that it was taken back to; nil when it never was
 	from      []record.Input    // by input: where its account begins
 	seen      []seen            // outputs by what led to them: inputs, then ticks
 	whole     []int64           // by the same: the offset from which on all outputs must be there

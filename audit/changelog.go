@@ -41,7 +41,7 @@ const looks = 3
 func (a *auditor) readChangelog(ctx context.Context, t *task, b verify.Bounds) error {
 	for look := 1; ; look++ {
 		before := a.report.clone()
-		t.last, t.epochs, t.from = nil, epochs{}, nil
+		t.last, t.epochs, t.from, t.turned = nil, epochs{}, nil, nil
 		c := &changelog{a: a, t: t, topic: a.layout.changelog.name, bounds: b, claim: -1,
 			positions: schemas.NewDecoder(record.PositionType(), a.resolver),
 			claims:    schemas.NewDecoder(record.ClaimType(), a.resolver)}
@@ -108,7 +108,7 @@ func (c *changelog) read(ctx context.Context) error {
 	}
 	c.t.lastAt = at(c.prevAt)
 	c.a.report.Epochs += c.prev.Epoch
-	if !c.t.epochs.whole() {
+	if !c.t.epochs.whole() && c.t.turned == nil {
 		c.a.report.note("%s: compaction has deleted position records of older epochs", c.topic)
 	}
 	c.standing()

@@ -82,6 +82,9 @@ func (l *letters) violated(rec *kgo.Record, format string, args ...any) {
 
 // good judges a letter by the epochs and the letter before it.
 func (l *letters) good(d *letter) bool {
+	if l.t.before(d.rec) {
+		return false
+	}
 	name := l.a.layout.inputs[l.input].name
 	begins, ends := l.t.extent(l.input)
 	if d.offset >= ends || d.offset < begins {
@@ -115,6 +118,12 @@ func (l *letters) good(d *letter) bool {
 			"which covers that", d.offset, name, row.epoch)
 	}
 	return true
+}
+
+// before says that a letter was written before the task was taken back.
+func (t *task) before(rec *kgo.Record) bool {
+	epoch, err := strconv.ParseInt(string(header(rec, "pawl.epoch")), 10, 64)
+	return t.turned != nil && err == nil && epoch <= t.turned.Epoch
 }
 
 // pass takes the letters up to an input record, one of which may be its own.
@@ -172,7 +181,7 @@ func (l *letters) end(ctx context.Context) error {
 		l.unfounded(l.head)
 		l.head = nil
 	}
-	if l.t.last == nil {
+	if l.t.last == nil || l.t.turned != nil { // letters of before are not told apart by the ledger
 		return nil
 	}
 	name := l.a.layout.dlq.name

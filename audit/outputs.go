@@ -17,6 +17,8 @@ type cause struct {
 	partition int32
 	offset    int64
 	ordinal   int64 // among all outputs of the same cause
+	// incarnation of the task, which is 0 until it is taken back for the first time.
+	incarnation int64
 }
 
 // compare orders causes of the same input by what was taken first.
@@ -39,12 +41,19 @@ func (a *auditor) causeOf(rec *kgo.Record) (cause, string) {
 		}
 		b = b[size:]
 	}
+	incarnation := uint64(0)
+	if len(b) > 0 {
+		var size int
+		if incarnation, size = binary.Uvarint(b); size == len(b) && incarnation > 0 {
+			b = nil
+		}
+	}
 	if len(b) > 0 || n[0] > uint64(len(a.layout.inputs)) || n[1] >= uint64(len(a.tasks)) ||
 		n[2] > math.MaxInt64 || n[3] > maxOrdinal {
 		return cause{}, fmt.Sprintf("its header pawl.src names input %d, partition %d, offset %d, "+
 			"ordinal %d, which there cannot be", n[0], n[1], n[2], n[3])
 	}
-	return cause{int(n[0]), int32(n[1]), int64(n[2]), int64(n[3])}, ""
+	return cause{int(n[0]), int32(n[1]), int64(n[2]), int64(n[3]), int64(incarnation)}, ""
 }
 
 // header returns the value of the last header with the given key; nil when there is none.
@@ -126,10 +135,17 @@ func (l *lane) take(rec *kgo.Record) error {
 		return nil
 	}
 	t := a.tasks[c.partition]
+	if c.incarnation < t.incarnation() {
+		return nil // it was taken back since
+	}
 	n := len(a.layout.inputs) + 1
 	group := l.of[int(c.partition)*n : int(c.partition)*n+n]
 	f := &group[c.input]
-	if begins, ends := t.extent(c.input); c.offset >= ends || c.offset < begins {
+	begins, ends := t.extent(c.input)
+	if c.incarnation > t.incarnation() {
+		ends = begins // of no epoch
+	}
+	if c.offset >= ends || c.offset < begins {
 		if !a.report.Live || c.offset < begins {
 			a.report.violated(OutputUnaccounted, at(rec), "it came from %s, but the epochs of "+
 				"task %s cover offsets from %d to %d", a.origin(c), t.name, begins, ends)
@@ -175,10 +191,22 @@ func (t *task) extent(input int) (from, to int64) {
 	switch {
 	case t.last == nil:
 		return 0, 0
+	case t.turned != nil && input == len(t.last.Inputs):
+		return t.turned.Ticks, t.last.Ticks
+	case t.turned != nil:
+		return t.turned.Inputs[input].Offset, t.last.Inputs[input].Offset
 	case input == len(t.last.Inputs):
 		return 0, t.last.Ticks
 	}
 	return t.epochs.base[input], t.last.Inputs[input].Offset
+}
+
+// incarnation is how often the task was taken back.
+func (t *task) incarnation() int64 {
+	if t.last == nil {
+		return 0
+	}
+	return t.last.Incarnation
 }
 
 // end notes what the lane cannot tell: of a cut one, nothing below the first cause that is left.

@@ -36,6 +36,14 @@ func (c *changelog) begin(rec *kgo.Record, p *record.Position) {
 		c.violated(Epoch, rec, "epoch %d is the first one, though the changelog is not compacted",
 			p.Epoch)
 	}
+	if p.Incarnation > 0 {
+		c.turn(p)
+	}
+	c.sound(rec, p)
+}
+
+// sound judges the ledger of a position record that is not compared with the one before.
+func (c *changelog) sound(rec *kgo.Record, p *record.Position) {
 	for i := range p.Inputs {
 		in := &p.Inputs[i]
 		if base(in) < 0 || min(in.Processed, in.Late, in.Dead, in.Deduplicated, in.Filtered,
@@ -51,6 +59,15 @@ func (c *changelog) begin(rec *kgo.Record, p *record.Position) {
 func (c *changelog) follow(rec *kgo.Record, was, p *record.Position) {
 	if p.Epoch != was.Epoch+1 {
 		c.violated(Epoch, rec, "epoch %d follows epoch %d", p.Epoch, was.Epoch)
+	}
+	switch p.Incarnation {
+	case was.Incarnation:
+	case was.Incarnation + 1:
+		c.takenBack(rec, was, p)
+		return
+	default:
+		c.violated(Position, rec, "epoch %d: incarnation %d follows %d", p.Epoch, p.Incarnation,
+			was.Incarnation)
 	}
 	fell := func(what string, from, to int64) {
 		if to < from {
@@ -70,6 +87,32 @@ func (c *changelog) follow(rec *kgo.Record, was, p *record.Position) {
 	for i := range p.Inputs {
 		c.followInput(rec, p.Epoch, &was.Inputs[i], &p.Inputs[i], fell)
 	}
+}
+
+// takenBack judges a position record with which the task was taken back, or a replay took its
+// place: it may stand anywhere, but ticks are never taken back.
+func (c *changelog) takenBack(rec *kgo.Record, was, p *record.Position) {
+	if p.Ticks != was.Ticks {
+		c.violated(Position, rec, "epoch %d: the task was taken back, and its %d ticks became %d",
+			p.Epoch, was.Ticks, p.Ticks)
+	}
+	for i := range p.Inputs {
+		in, before := &p.Inputs[i], &was.Inputs[i]
+		if in.TopicID != before.TopicID || in.Offset > before.Offset {
+			c.violated(Position, rec, "epoch %d: %s was taken from offset %d (topic id %s) to %d "+
+				"(%s)", p.Epoch, part(in.Topic, in.Partition), before.Offset, before.TopicID,
+				in.Offset, in.TopicID)
+		}
+	}
+	c.sound(rec, p)
+	c.turn(p)
+}
+
+// turn forgets the epochs before: what they put out stands beside what is put out again.
+func (c *changelog) turn(p *record.Position) {
+	c.t.epochs, c.t.from, c.t.turned = epochs{}, nil, p
+	c.a.report.note("task %s was taken back to incarnation %d in epoch %d: what it put out before "+
+		"is not checked", c.t.name, p.Incarnation, p.Epoch)
 }
 
 func (c *changelog) followInput(rec *kgo.Record, epoch int64, was, in *record.Input,

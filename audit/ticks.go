@@ -75,6 +75,9 @@ func (r *ticks) take(ctx context.Context, dec *schemas.Decoder[record.Tick],
 		}
 		return nil
 	}
+	if r.t.turned != nil && n < r.t.turned.Ticks {
+		return nil // before the task was taken back
+	}
 	var tick record.Tick
 	bad, err := decode(ctx, r.a, dec, rec.Value, &tick)
 	if err != nil {
@@ -146,6 +149,9 @@ func (r *ticks) end(where string) {
 		return
 	}
 	want := 0
+	if r.t.turned != nil && r.t.turned.Bootstrapped {
+		return
+	}
 	if r.t.last != nil && r.t.last.Bootstrapped {
 		want = r.a.layout.tables
 	}

@@ -34,6 +34,7 @@ type Description struct {
 	Watermark    int64     `json:"watermark"` // event time in ms
 	Ticks        int64     `json:"ticks"`
 	Bootstrapped bool      `json:"bootstrapped"`
+	Incarnation  int64     `json:"incarnation,omitempty"`
 	Digest       string    `json:"digest"` // of the state: 16 hexadecimal digits
 	Schemas      []Schema  `json:"schemas"`
 }
@@ -87,7 +88,8 @@ func Describe(o Origin, snap statestore.Snapshot, pos record.Position) Descripti
 	d := Description{Application: o.Application, Task: o.Task, Pipeline: o.Pipeline,
 		Partition: o.Partition, Partitions: pos.Partitions, Epoch: pos.Epoch, Claim: pos.Claim,
 		Writer: pos.Writer, Version: o.Version, Watermark: pos.Watermark, Ticks: pos.Ticks,
-		Bootstrapped: pos.Bootstrapped, Digest: fmt.Sprintf("%016x", uint64(pos.Digest)),
+		Bootstrapped: pos.Bootstrapped, Incarnation: pos.Incarnation,
+		Digest:  fmt.Sprintf("%016x", uint64(pos.Digest)),
 		Schemas: []Schema{{ID: o.PositionSchema.ID, Text: o.PositionSchema.Text}},
 		Changelog: Changelog{Topic: o.Changelog, Offset: snap.Mark.Offset,
 			TopicID: base64.StdEncoding.EncodeToString(snap.Mark.Topic[:]),

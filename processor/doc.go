@@ -25,5 +25,5 @@
 // memory.go, status.go, event.go (what Listeners are told), tracer.go (records that are followed),
 // errors.go; view.go and directory.go (its committed state, and where the others' is), examine.go
 // (why it would refuse to start). Beside it: offline.go and offlinetask.go (the same tasks without
-// a cluster).
+// a cluster), rerun.go (a stretch of their history, again).
 package processor

@@ -75,13 +75,17 @@ func (fx *Effects) change(c statestore.Change) {
 }
 
 // provenance encodes which input record caused an output: topic index, partition, offset and the
-// output's ordinal among that record's outputs, as uvarints.
-func (fx *Effects) provenance(input int, rec *kgo.Record, ordinal int) []byte {
+// output's ordinal among that record's outputs, as uvarints; then the task's incarnation, when it
+// was ever taken back.
+func (fx *Effects) provenance(input int, rec *kgo.Record, ordinal int, incarnation int64) []byte {
 	b := fx.slab.tail()
 	b = binary.AppendUvarint(b, uint64(input))
 	b = binary.AppendUvarint(b, uint64(rec.Partition))
 	b = binary.AppendUvarint(b, uint64(rec.Offset))
 	b = binary.AppendUvarint(b, uint64(ordinal))
+	if incarnation > 0 {
+		b = binary.AppendUvarint(b, uint64(incarnation))
+	}
 	return fx.slab.keep(b)
 }
 

@@ -133,6 +133,9 @@ func (m *merge) next() choice {
 			}
 			continue
 		}
+		if r.Attrs.IsControl() { // its time is the broker's, and no replay gets to see it
+			return choice{input: i, rec: r}
+		}
 		at := r.Timestamp.UnixMilli()
 		if best < 0 || at < stamp || at == stamp && in.table && !m.inputs[best].table {
 			best, stamp = i, at
@@ -170,7 +173,7 @@ func (m *merge) nextBoot() choice {
 func (m *merge) take(c choice, pos *record.Position) {
 	stamp := c.rec.Timestamp.UnixMilli()
 	m.inputs[c.input].pop()
-	if m.boot || len(m.inputs) == 1 {
+	if m.boot || len(m.inputs) == 1 || c.rec.Attrs.IsControl() {
 		return
 	}
 	for i := range m.inputs {

@@ -114,9 +114,11 @@ var ErrDiscard = errors.New("the open epoch must be discarded")
 // Step takes the next record of the merged inputs through the pipeline. It returns false when there
 // is none: all that was fed is processed, or the merge waits for an input that has not ended. An
 // error other than ErrDiscard is the pipeline's own: on a cluster the task would fail.
-func (t *OfflineTask) Step() (bool, error) {
+func (t *OfflineTask) Step() (bool, error) { return t.step(t.task.merge.next) }
+
+func (t *OfflineTask) step(next func() choice) (bool, error) {
 	for {
-		c := t.task.merge.next()
+		c := next()
 		var err error
 		switch {
 		case c.booted:

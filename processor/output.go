@@ -40,7 +40,8 @@ func (o *Out[V]) emit(ctx *Context, at int64, key string, v V) {
 	r.Partition = partitionOf(r.Key, to.partitions)
 	r.Timestamp = time.UnixMilli(at)
 	if c.bind.provenance {
-		r.Headers = fx.header(provenanceKey, fx.provenance(ctx.input, ctx.rec, ctx.ordinal))
+		r.Headers = fx.header(provenanceKey, fx.provenance(ctx.input, ctx.rec, ctx.ordinal,
+			c.position.Incarnation))
 	}
 	if c.trace != nil {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: traceHeader,

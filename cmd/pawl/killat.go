@@ -10,6 +10,7 @@ import (
 
 	"pawl/internal/settings"
 	"pawl/processor"
+	"pawl/replay"
 )
 
 const killVariable = "PAWL_KILL_AT"
@@ -43,7 +44,7 @@ func parseKillAt(environ []string) (*killAt, error) {
 			What: fmt.Sprintf(format, args...)}}
 	}
 	point, count, counted := strings.Cut(value, ":")
-	points := slices.Concat(processor.Points(), processor.CheckpointPoints())
+	points := slices.Concat(processor.Points(), processor.CheckpointPoints(), replay.Points())
 	if !slices.Contains(points, point) {
 		return nil, fault("no such point; use %s", strings.Join(points, ", "))
 	}

@@ -44,7 +44,8 @@ func newProgress(out io.Writer, name string, total int64) *progressBar {
 		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(60))
 		p.bar = p.bars.AddBar(total,
 			mpb.PrependDecorators(decor.Name(name+" "), decor.CountersNoUnit("%d / %d")),
-			mpb.AppendDecorators(decor.AverageSpeed(0, " %.0f/s")))
+			mpb.AppendDecorators(decor.AverageSpeed(0, " %.0f/s"),
+				decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8})))
 	}
 	return p
 }

@@ -15,6 +15,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitRefused = 2
+	exitDiffers = 3
 )
 
 // usageError is a command line that says what cannot be done; exit 2.
@@ -33,6 +34,12 @@ type verdictError struct{ text string }
 // Error is the verdict.
 func (e *verdictError) Error() string { return e.text }
 
+// differenceError ends a replay with exit 3: what it found was printed.
+type differenceError struct{}
+
+// Error is the verdict.
+func (*differenceError) Error() string { return "the replay differs from production" }
+
 // exitCode prints err, unless it was told already, and gives its exit code.
 func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
@@ -41,6 +48,10 @@ func exitCode(err error, stderr io.Writer) int {
 	var verdict *verdictError
 	if errors.As(err, &verdict) {
 		return exitFailed
+	}
+	var differs *differenceError
+	if errors.As(err, &differs) {
+		return exitDiffers
 	}
 	var faults settings.Faults
 	var wrong *usageError

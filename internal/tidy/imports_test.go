@@ -65,6 +65,8 @@ var mayImport = map[string][]string{
 	"internal/settings": {"checkpoint", "processor", "pipelines/activity", "pipelines/fraud",
 		"pipelines/funnel", "pipelines/iot", "pipelines/iot/devices", "pipelines/pageviews",
 		"schemas"},
+	"replay": {"checkpoint", "internal/verify", "processor", "schemas", "schemas/record",
+		"statestore"},
 	"audit":          {"internal/verify", "processor", "schemas", "schemas/record", "statestore"},
 	"internal/chaos": {"audit", "internal/verify"},
 	"internal/tidy":  {},
@@ -80,7 +82,7 @@ var mayImport = map[string][]string{
 		"internal/metrics", "internal/recovery", "internal/settings", "internal/tracing",
 		"internal/verify",
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
-		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
+		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query", "replay",
 		"schemas", "schemas/record", "statestore"},
 }
 

@@ -40,6 +40,7 @@ type check struct {
 	late      map[string][]Bounds
 	changelog []Bounds
 	ticks     []Bounds
+	turns     []turns // by task
 }
 
 // Check compares everything up to the committed offsets, and returns an error only when it could
@@ -49,6 +50,9 @@ func Check(ctx context.Context, o Options) (*Report, error) {
 		resolver: schemas.NewResolver(o.Registry), progress: o.Progress,
 		late: make(map[string][]Bounds)}
 	if err := c.bounds(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.findTurns(ctx); err != nil {
 		return nil, err
 	}
 	m := &matcher{c: c, missing: make(map[id]want), extra: make(map[id]got)}

@@ -102,10 +102,13 @@ func (m *matcher) peek(ctx context.Context, l *lane) error {
 		if err != nil {
 			return fmt.Errorf("read topic %s: %w", m.topic(l.output), err)
 		}
+		i, err := m.cause(l.output, rec)
+		if errors.Is(err, errSuperseded) {
+			continue
+		}
 		if l.output < len(m.c.spec.Outputs) {
 			m.c.report.RecordsOut++
 		}
-		i, err := m.cause(l.output, rec)
 		if err != nil {
 			m.c.differ(&m.c.report.Extra, "extra", rec, err.Error())
 			continue
@@ -237,11 +240,24 @@ func (m *matcher) cause(output int, rec *kgo.Record) (id, error) {
 		}
 		b = b[size:]
 	}
+	incarnation := uint64(0) // of the task, once it was taken back
+	if len(b) > 0 {
+		var size int
+		incarnation, size = binary.Uvarint(b)
+		b = b[max(size, 0):]
+	}
 	if len(b) > 0 || n[0] > uint64(len(m.c.spec.Inputs)) {
 		return id{}, fmt.Errorf("header pawl.src %x names no input", header(rec, "pawl.src"))
 	}
-	return id{output, int(n[0]), int32(n[1]), int64(n[2]), int(n[3])}, nil
+	i := id{output, int(n[0]), int32(n[1]), int64(n[2]), int(n[3])}
+	if m.c.superseded(i, int64(incarnation)) {
+		return id{}, errSuperseded
+	}
+	return i, nil
 }
+
+// errSuperseded says that an output does not count: its task was taken back since.
+var errSuperseded = errors.New("superseded")
 
 func (m *matcher) deadCause(output int, rec *kgo.Record) (id, error) {
 	topic := string(header(rec, "__streams.errors.topic"))
@@ -252,7 +268,11 @@ func (m *matcher) deadCause(output int, rec *kgo.Record) (id, error) {
 		return id{}, fmt.Errorf("its __streams.errors headers name no input record: topic %q, %w",
 			topic, err)
 	}
-	return id{output: output, input: input, partition: int32(partition), offset: offset}, nil
+	i := id{output: output, input: input, partition: int32(partition), offset: offset}
+	if m.c.letterSuperseded(i, rec) {
+		return id{}, errSuperseded
+	}
+	return i, nil
 }
 
 func (m *matcher) topic(output int) string {

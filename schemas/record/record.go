@@ -11,6 +11,9 @@ type Position struct {
 	Digest       int64   `avro:"digest"`       // rolling digest of the state: the bits of a uint64
 	Bootstrapped bool    `avro:"bootstrapped"` // tables were read to their end before the first record
 	Partitions   int32   `avro:"partitions"`   // of the inputs, and so the number of tasks
+	// Incarnation counts how often the task was taken back to an earlier position, or a replay took
+	// its place: where it rises, offsets, watermark and ledger may fall. Ticks never do.
+	Incarnation int64 `avro:"incarnation"`
 }
 
 // Input is how far a task has come on one input partition, with its ledger since the log began:
