@@ -207,7 +207,7 @@ func encodeRecord(b []byte, r *kgo.Record) []byte {
 	b = appendBytes(b, r.Value)
 	for _, h := range r.Headers {
 		switch h.Key {
-		case "pawl.src", "pawl.epoch", "pawl.attempt":
+		case "pawl.src", "pawl.epoch", "pawl.attempt", "traceparent":
 			continue
 		}
 		b = appendBytes(b, []byte(h.Key))
