@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ tell, or nothing at the beginning of the inputs.
       The shadow ID, finished on this machine, reads on to where the application was
       stopped, and its state becomes the application's, in one transaction.
   --cleanup
-      Delete the topics and files of the replay --id.
+      Delete the topics and files of the replay --id; without --execute they are named.
 
 A replay that was interrupted is started again with the same command and --id; going
 back leaves the old state or the new one, whenever it dies.
@@ -256,15 +257,26 @@ func (a *app) planReplay(ctx context.Context, o replayOptions, ro replay.Options
 }
 
 func (a *app) cleanReplay(ctx context.Context, o replayOptions, ro replay.Options) error {
-	gone, err := replay.Clean(ctx, ro)
+	found, err := replay.Clean(ctx, ro, !o.execute)
 	if err != nil {
 		return err
 	}
-	if o.asJSON {
-		return printJSON(a.stdout, map[string][]string{"deleted": gone})
+	told := "deleted"
+	if !o.execute {
+		told = "would delete"
 	}
-	for _, name := range gone {
-		fmt.Fprintln(a.stdout, "deleted", name)
+	if o.asJSON {
+		return printJSON(a.stdout, map[string][]string{
+			strings.ReplaceAll(told, " ", "_"): orNone(found)})
+	}
+	for _, name := range found {
+		fmt.Fprintln(a.stdout, told, name)
+	}
+	switch {
+	case len(found) == 0:
+		fmt.Fprintf(a.stdout, "replay %s has neither topics nor a folder\n", o.id)
+	case !o.execute:
+		fmt.Fprintln(a.stdout, "nothing was changed; --execute does it")
 	}
 	return nil
 }
