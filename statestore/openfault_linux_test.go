@@ -33,7 +33,7 @@ func TestOpenFault(t *testing.T) {
 	for dir, want := range map[string]string{empty: "there is none in this folder",
 		taken: "another process has it open"} {
 		err := env.Inspect(dir, func(*Pebble) error { return nil })
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), dir) {
+		if err == nil || !strings.Contains(err.Error(), dir+": "+want) {
 			t.Errorf("said %v, want %q", err, want)
 		}
 	}

@@ -143,7 +143,7 @@ type CorruptError struct {
 
 // Error names the folder and the damage.
 func (e *CorruptError) Error() string {
-	text, _, _ := strings.Cut(e.Err.Error(), "\n") // Pebble's names a type of its own on a second line
+	text, _, _ := strings.Cut(e.Err.Error(), "\n") // Pebble's second line is for itself
 	return fmt.Sprintf("state store %s is damaged: %s", e.Dir, text)
 }
 

@@ -162,7 +162,8 @@ func (a *app) runReplay(ctx context.Context, o replayOptions) (err error) {
 		show.out = a.stderr
 	}
 	ro := replay.Options{Config: cfg, Pipeline: o.pipeline.build(s), ID: o.id, Point: point,
-		Limits: s.Checkpoint().Limits, Progress: show.set}
+		Settings: settingsOf(s, o.pipeline),
+		Limits:   s.Checkpoint().Limits, Progress: show.set}
 	if kill != nil {
 		fmt.Fprintln(a.stderr, kill.warning())
 		ro.Passed = kill.pass
@@ -174,6 +175,18 @@ func (a *app) runReplay(ctx context.Context, o replayOptions) (err error) {
 		defer func() { err = errors.Join(err, ro.Checkpoints.Close()) }()
 	}
 	return a.doReplay(ctx, o, ro, show)
+}
+
+// settingsOf are the settings that bear on what a pipeline does with a record.
+func settingsOf(s *settings.Settings, p pipeline) map[string]string {
+	own := make(map[string]string)
+	for _, e := range s.Effective() {
+		if strings.HasPrefix(e.Name, p.name+".") || e.Name == "max.out.of.orderness" ||
+			e.Name == "max.future.skew" {
+			own[e.Name] = e.Value
+		}
+	}
+	return own
 }
 
 func (a *app) doReplay(ctx context.Context, o replayOptions, ro replay.Options,
