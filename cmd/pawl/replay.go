@@ -174,7 +174,22 @@ func (a *app) runReplay(ctx context.Context, o replayOptions) (err error) {
 		}
 		defer func() { err = errors.Join(err, ro.Checkpoints.Close()) }()
 	}
-	return a.doReplay(ctx, o, ro, show)
+	err = a.doReplay(ctx, o, ro, show)
+	return interruptedReplay(ctx, err, o)
+}
+
+// interruptedReplay says after Ctrl-C how a replay is begun again.
+func interruptedReplay(ctx context.Context, err error, o replayOptions) error {
+	switch {
+	case ctx.Err() == nil || !errors.Is(err, context.Canceled):
+		return err
+	case !o.execute:
+		return errors.New("interrupted; nothing was changed")
+	case o.inPlace || o.promote != "" || o.cleanup:
+		return errors.New("interrupted; run the same command again")
+	}
+	return fmt.Errorf("interrupted; the same command with --id %s begins the replay again, and "+
+		"--cleanup --id %[1]s --execute deletes what it left", o.id)
 }
 
 // settingsOf are the settings that bear on what a pipeline does with a record.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -19,5 +22,33 @@ func TestReplayTasksAreShort(t *testing.T) {
 		!strings.Contains(text, "fraud-0: 2 newer checkpoints stand beyond the point\n") ||
 		strings.Contains(text, "checkpoint a") {
 		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// TestReplayInterrupted says after Ctrl-C what to do, and leaves other errors alone.
+func TestReplayInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	other := errors.New("other")
+	stopped := fmt.Errorf("read: %w", context.Canceled)
+	if err := interruptedReplay(ctx, stopped, replayOptions{}); err != stopped {
+		t.Errorf("without Ctrl-C: %v", err)
+	}
+	cancel()
+	for _, c := range []struct {
+		err  error
+		o    replayOptions
+		want string
+	}{
+		{other, replayOptions{}, "other"},
+		{stopped, replayOptions{}, "nothing was changed"},
+		{stopped, replayOptions{execute: true, inPlace: true}, "the same command again"},
+		{stopped, replayOptions{execute: true, id: "x1"}, "--cleanup --id x1 --execute"},
+	} {
+		if err := interruptedReplay(ctx, c.err, c.o); !strings.Contains(err.Error(), c.want) {
+			t.Errorf("said %v, want %s", err, c.want)
+		}
+	}
+	if interruptedReplay(ctx, nil, replayOptions{}) != nil {
+		t.Error("a replay that was done before is interrupted")
 	}
 }
