@@ -204,8 +204,8 @@ func TestReplay(t *testing.T) {
 	n.stop()
 	s.audit()
 	s.check()
-	n.do(0, "--cleanup", "--id", "next")
-	n.do(0, "--cleanup", "--id", "same")
+	n.do(0, "--cleanup", "--id", "next", "--execute")
+	n.do(0, "--cleanup", "--id", "same", "--execute")
 }
 
 // backAtEveryPoint takes the application back, killed at each point, and then again.

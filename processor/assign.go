@@ -94,7 +94,7 @@ func (in *Instance) openDisk(name string) (*statestore.Pebble, error) {
 	disk, err := in.env.OpenPebble(dir)
 	var corrupt *statestore.CorruptError
 	if errors.As(err, &corrupt) {
-		in.notice("%v; it is removed and restored", err)
+		in.warn("%v; it is removed and restored", err)
 		if err := in.env.Remove(dir); err != nil {
 			return nil, err
 		}

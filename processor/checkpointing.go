@@ -51,7 +51,7 @@ func (in *Instance) newCheckpointer(t *task, disk *statestore.Pebble) *checkpoin
 	}
 	series, err := checkpoint.NewSeries(cfg.Target, in.cfg.ApplicationID, t.name)
 	if err != nil {
-		in.notice("task %s has no checkpoints: %v", t.name, err)
+		in.warn("task %s has no checkpoints: %v", t.name, err)
 		return nil
 	}
 	return &checkpointer{in: in, t: t, disk: disk, series: series,

@@ -32,6 +32,9 @@ type Listener struct {
 	Breaker func(BreakerInfo)
 	// Notice fires for facts an operator should read once, such as which promise holds.
 	Notice func(text string)
+	// Warning fires for what went wrong and was mended without help, such as a damaged store; nil
+	// gives it to Notice.
+	Warning func(text string)
 }
 
 // InstanceStateInfo names the state of an instance: CREATED, REBALANCING, RUNNING,

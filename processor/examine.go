@@ -273,7 +273,7 @@ func (in *Instance) lookAtStore(ctx context.Context, t *TaskExamination) (states
 		var corrupt *statestore.CorruptError
 		if errors.As(err, &corrupt) {
 			t.Notes = append(t.Notes, "the store here is damaged: it is removed, and the state is "+
-				"restored from the changelog")
+				"restored from a checkpoint or the changelog")
 		}
 		return statestore.Mark{}, nil
 	}

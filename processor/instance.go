@@ -403,6 +403,19 @@ func (in *Instance) notice(format string, args ...any) {
 	})
 }
 
+// warn tells what an operator should look into, though the instance goes on.
+func (in *Instance) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	in.tell(func(l *Listener) {
+		switch {
+		case l.Warning != nil:
+			l.Warning(text)
+		case l.Notice != nil:
+			l.Notice(text)
+		}
+	})
+}
+
 func (in *Instance) waiting(task, what string, d time.Duration) {
 	in.tell(func(l *Listener) {
 		if l.Waiting != nil {

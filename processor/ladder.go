@@ -69,7 +69,7 @@ func (in *Instance) climb(s *slot, t *task, claim int64) (*restore, error) {
 		if !errors.Is(err, errOutdated) {
 			return r, errors.Join(err, l.discard())
 		}
-		in.notice("task %s: %v; it is rebuilt", t.name, err)
+		in.warn("task %s: %v; it is rebuilt", t.name, err)
 		local = false
 	}
 	rung := RungChangelog
@@ -87,7 +87,7 @@ func (in *Instance) climb(s *slot, t *task, claim int64) (*restore, error) {
 		if !errors.Is(err, errOutdated) {
 			return r, err
 		}
-		in.notice("task %s: %v; it is rebuilt from the start of the changelog", t.name, err)
+		in.warn("task %s: %v; it is rebuilt from the start of the changelog", t.name, err)
 	}
 	// The changelog is compacted: over a store that holds anything, keys that were deleted since
 	// would stay.
@@ -197,7 +197,7 @@ func (l *ladder) download() (done bool, err error) {
 	}
 	if err != nil {
 		if !errors.Is(err, checkpoint.ErrNone) {
-			l.in.notice("task %s: no checkpoint can be had, so it is restored without: %v",
+			l.in.warn("task %s: no checkpoint can be had, so it is restored without: %v",
 				l.t.name, err)
 		}
 		l.info = RestoreInfo{Task: l.t.name, Target: l.claim + 1, Elapsed: l.info.Elapsed}
@@ -253,7 +253,7 @@ func (l *ladder) fetch() error {
 		if err == nil || errors.Is(err, checkpoint.ErrNone) {
 			l.info.WaitingFor = ""
 			for _, k := range skipped {
-				l.in.notice("task %s: checkpoint %s is passed over: %v", l.t.name, k.ID, k.Reason)
+				l.in.warn("task %s: checkpoint %s is passed over: %v", l.t.name, k.ID, k.Reason)
 			}
 		}
 		switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -153,7 +154,13 @@ func TestBackNeedsAnEmptyGroup(t *testing.T) {
 	r.run(l.gen, 300, l.ticks)
 	in := r.start(1)
 	r.awaitMember()
-	_, err := Back(t.Context(), r.options("back", Point{Earliest: true}))
+	plan, err := PlanBack(t.Context(), r.options("back", Point{Earliest: true}))
+	if err != nil || !slices.ContainsFunc(plan.Notes, func(n string) bool {
+		return strings.HasPrefix(n, "the application runs: group rig has members (1): n1")
+	}) {
+		t.Errorf("the plan says nothing of the member: %v, %v", plan, err)
+	}
+	_, err = Back(t.Context(), r.options("back", Point{Earliest: true}))
 	var members *MembersError
 	if !errors.As(err, &members) || !strings.Contains(err.Error(), "n1") {
 		t.Errorf("with a member it ended with %v", err)
@@ -182,7 +189,7 @@ func TestPromote(t *testing.T) {
 	r.run(l.gen, 1_000, l.ticks)
 	other := func() *processor.Pipeline { return funnel.New(funnel.Config{Gap: 2 * time.Minute}) }
 	o := r.options("shorter", Point{Earliest: true})
-	o.Pipeline = other()
+	o.Pipeline, o.Settings = other(), map[string]string{"gap": "2m"}
 	before, err := Shadow(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +199,16 @@ func TestPromote(t *testing.T) {
 	}
 	r.run(l.gen, 1_000, l.ticks)
 	o = r.options("shorter", Point{})
-	o.Pipeline = other()
+	o.Pipeline, o.Settings = other(), map[string]string{"gap": "3m"}
+	for _, promote := range []func() error{
+		func() error { _, err := PlanPromote(t.Context(), o); return err },
+		func() error { _, err := Promote(t.Context(), o); return err },
+	} {
+		if err := promote(); err == nil || !strings.Contains(err.Error(), "give --set gap=2m") {
+			t.Errorf("with another setting: %v", err)
+		}
+	}
+	o.Settings["gap"] = "2m"
 	done, err := Promote(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -101,7 +101,7 @@ type MembersError struct {
 
 // Error names the members.
 func (e *MembersError) Error() string {
-	return fmt.Sprintf("group %s has %d members: %s; stop them first", e.Group, len(e.Members),
+	return fmt.Sprintf("group %s has members (%d): %s; stop them first", e.Group, len(e.Members),
 		strings.Join(e.Members, ", "))
 }
 

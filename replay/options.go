@@ -18,6 +18,9 @@ type Options struct {
 	Pipeline *processor.Pipeline // as it is to run; production may have run another version
 	ID       string              // of the replay: in the names of its topics and folder
 	Point    Point
+	// Settings bear on what the pipeline does, by name: a shadow is promoted with those it was made
+	// with only.
+	Settings map[string]string
 	// Checkpoints is where production's checkpoints are; nil when there are none.
 	Checkpoints checkpoint.Target
 	Limits      checkpoint.Limits

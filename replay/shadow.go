@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"pawl/schemas/record"
@@ -28,7 +30,23 @@ func planned(ctx context.Context, o Options, mode string, anyLine bool) (p *Plan
 	if err := s.choose(ctx, anyLine); err != nil {
 		return nil, err
 	}
+	if mode == ModeInPlace {
+		if err := s.noteMembers(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return s.plan(mode), nil
+}
+
+// noteMembers says in a plan that the application still runs.
+func (s *session) noteMembers(ctx context.Context) error {
+	err := s.empty(ctx)
+	var running *MembersError
+	if errors.As(err, &running) {
+		s.note("the application runs: %v", running)
+		return nil
+	}
+	return err
 }
 
 // Shadow processes the stretch from the point to where production stands again, beside it, and
@@ -188,6 +206,8 @@ type memory struct {
 	Pipeline    string           `json:"pipeline"`
 	Epochs      map[string]int64 `json:"epochs"` // of production's positions that it came to
 	Ended       time.Time        `json:"ended"`
+	// Settings are those it was made with.
+	Settings map[string]string `json:"settings,omitempty"`
 }
 
 // memoryName is its file.
@@ -196,7 +216,7 @@ const memoryName = "replay.json"
 // remember notes that the shadow is finished: its stores are whole.
 func (s *session) remember() error {
 	m := memory{ID: s.o.ID, Application: s.o.Config.ApplicationID, Pipeline: s.o.Pipeline.Name(),
-		Epochs: make(map[string]int64), Ended: time.Now().UTC()}
+		Epochs: make(map[string]int64), Ended: time.Now().UTC(), Settings: s.o.Settings}
 	for _, t := range s.tasks {
 		if t.last != nil {
 			m.Epochs[t.name] = t.last.Epoch
@@ -244,5 +264,17 @@ func (s *session) recall() (*memory, error) {
 		return nil, fmt.Errorf("%s is of application %s, pipeline %s", path, m.Application,
 			m.Pipeline)
 	}
-	return m, nil
+	return m, m.sameSettings(s.o.Settings)
+}
+
+// sameSettings refuses to read on with settings that the shadow was not made with.
+func (m *memory) sameSettings(now map[string]string) error {
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if was, ok := m.Settings[name]; ok && was != now[name] {
+			faults = append(faults, fmt.Errorf("%s=%s, but shadow %s was made with %s; give "+
+				"--set %s=%s, or make another shadow", name, now[name], m.ID, was, name, was))
+		}
+	}
+	return errors.Join(faults...)
 }

@@ -18,6 +18,16 @@ import (
 // foldBatch bounds the changes held between two writes to a store, in bytes.
 const foldBatch = 8 << 20
 
+// restoreFault adds what mends a checkpoint whose damage only reading it has shown.
+func restoreFault(err error) error {
+	var damaged *checkpoint.DamagedError
+	if errors.As(err, &damaged) {
+		return fmt.Errorf("%w; pawl checkpoint verify --discard deletes what is damaged, and a "+
+			"replay passes over what is incomplete", err)
+	}
+	return err
+}
+
 // build makes the store of a start in the folder name, empty or not there before.
 func (s *session) build(ctx context.Context, t *task, st *start, name string) (*statestore.Pebble,
 	error) {
@@ -32,7 +42,7 @@ func (s *session) build(ctx context.Context, t *task, st *start, name string) (*
 		}
 		told := func(done, total int64) { s.o.Progress("restoring "+t.name, done, total) }
 		if err := series.Restore(ctx, m, dir, s.o.Limits, told); err != nil {
-			return nil, err
+			return nil, restoreFault(err)
 		}
 	}
 	store, err := s.env.OpenPebble(dir)

@@ -83,7 +83,7 @@ func (e *Env) open(dir string, readOnly bool) (*Pebble, error) {
 		if damaged(err) {
 			return nil, &CorruptError{Dir: dir, Err: err}
 		}
-		return nil, fmt.Errorf("open state store %s: %w", dir, err)
+		return nil, openFault(dir, err)
 	}
 	s := &Pebble{db: db, dir: dir, options: options, health: h}
 	v, ok, err := s.Get(markKey)
@@ -98,6 +98,18 @@ func (e *Env) open(dir string, readOnly bool) (*Pebble, error) {
 	}
 	h.running.Store(!readOnly)
 	return s, nil
+}
+
+// openFault says what keeps a store that is not damaged from being opened.
+func openFault(dir string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		return fmt.Errorf("open state store %s: another process has it open; stop that, or ask "+
+			"it: %w", dir, err)
+	case errors.Is(err, pebble.ErrDBDoesNotExist):
+		return fmt.Errorf("open state store %s: there is none in this folder: %w", dir, err)
+	}
+	return fmt.Errorf("open state store %s: %w", dir, err)
 }
 
 // Remove deletes the store in dir, which must be closed; without one it does nothing.
@@ -131,7 +143,8 @@ type CorruptError struct {
 
 // Error names the folder and the damage.
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("state store %s is damaged: %v", e.Dir, e.Err)
+	text, _, _ := strings.Cut(e.Err.Error(), "\n") // Pebble's second line is for itself
+	return fmt.Sprintf("state store %s is damaged: %s", e.Dir, text)
 }
 
 // Unwrap gives Pebble's error.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -147,6 +148,9 @@ func TestInspectSparesTheProcess(t *testing.T) {
 	err = env.Inspect(copied, func(s *Pebble) error {
 		return s.Scan([]byte{0}, []byte{0xff}, func(k, v []byte) bool { return true })
 	})
+	if strings.Contains(fmt.Sprint(err), "\n") {
+		t.Errorf("more than one line: %q", err)
+	}
 	var corrupt *CorruptError
 	if !errors.As(err, &corrupt) && err == nil {
 		t.Errorf("damage was not met: %v", err)

@@ -103,6 +103,12 @@ func (c *checkpoints) find(ctx context.Context, task string) ([]*checkpoint.Seri
 	}), nil
 }
 
+// none refuses a task without checkpoints.
+func (c *checkpoints) none(task string) error {
+	return fmt.Errorf("task %s has no checkpoints%s; pawl checkpoint list shows who has", task,
+		c.of())
+}
+
 // one gives the only task of that name.
 func (c *checkpoints) one(ctx context.Context, task string) (*checkpoint.Series, error) {
 	found, err := c.find(ctx, task)
@@ -111,8 +117,7 @@ func (c *checkpoints) one(ctx context.Context, task string) (*checkpoint.Series,
 	}
 	switch len(found) {
 	case 0:
-		return nil, fmt.Errorf("task %s has no checkpoints%s; pawl checkpoint list shows who has",
-			task, c.of())
+		return nil, c.none(task)
 	case 1:
 		return found[0], nil
 	}

@@ -153,7 +153,8 @@ func TestCheckpointVerify(t *testing.T) {
 		t.Errorf("verify: %+v", report)
 	}
 	code, stdout, _ := pawl(nil, "checkpoint", "verify", "fraud-0", "30", "--discard", url)
-	if code != 1 || strings.Count(stdout, "\n") != 2 || !strings.Contains(stdout, "SHA-256 is") {
+	if code != 1 || strings.Count(stdout, "\n") != 3 || !strings.Contains(stdout, "SHA-256 is") ||
+		!strings.Contains(stdout, "the damaged objects are deleted") {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
 	if _, err := os.Stat(latest); !os.IsNotExist(err) {
@@ -270,7 +271,8 @@ func TestCheckpointPrune(t *testing.T) {
 		t.Errorf("left %+v", left)
 	}
 	code, stdout, _ := pawl(nil, "checkpoint", "prune", url)
-	if code != 0 || !strings.Contains(stdout, "shop/fraud-0: 1 kept, 0 retired") {
+	if code != 0 || !strings.Contains(stdout, "shop/fraud-0: 1 kept, 0 retired, "+
+		"0 checkpoints and 0 objects of 0 bytes deleted, ") {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
 }
@@ -295,6 +297,8 @@ func TestCheckpointRefuses(t *testing.T) {
 		{[]string{"show", "fraud-0", "--url", "file://" + root}, 2,
 			"one of the applications a, b; choose with --application"},
 		{[]string{"verify", "fraud-5", "--url", "file://" + root}, 1, "there is no checkpoint"},
+		{[]string{"prune", "fraud-5", "--url", "file://" + root}, 1,
+			"task fraud-5 has no checkpoints"},
 		{[]string{"lost"}, 2, `command "lost" is unknown`},
 	} {
 		code, _, stderr := pawl(nil, append([]string{"checkpoint"}, c.args...)...)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,6 +42,7 @@ type verifyReport struct {
 	Checkpoints int         `json:"checkpoints"`
 	Bytes       int64       `json:"bytes"` // of the checkpoints, shared objects counted each time
 	Damaged     []damageRow `json:"damaged"`
+	Discarded   bool        `json:"discarded"` // the damaged objects were deleted
 }
 
 type damageRow struct {
@@ -106,6 +106,7 @@ func (a *app) verifySeries(ctx context.Context, c *checkpoints, s *checkpoint.Se
 			if err := s.Discard(ctx, d); err != nil {
 				return err
 			}
+			report.Discarded = discard
 		}
 	}
 	for _, e := range entries {
@@ -138,6 +139,14 @@ func (a *app) tellVerified(asJSON bool, r verifyReport) error {
 		}
 		fmt.Fprintf(a.stdout, "%d checkpoints of %d bytes, %d damaged or missing parts\n",
 			r.Checkpoints, r.Bytes, len(r.Damaged))
+		switch {
+		case r.Discarded:
+			fmt.Fprintln(a.stdout, "the damaged objects are deleted; the next checkpoint of a "+
+				"running instance uploads again what it needs of them")
+		case len(r.Damaged) > 0:
+			fmt.Fprintln(a.stdout, "--discard deletes the damaged objects, so that the next "+
+				"checkpoint does not build on them")
+		}
 	}
 	if err == nil && len(r.Damaged) > 0 {
 		err = &verdictError{text: "checkpoints are damaged"}
@@ -285,6 +294,9 @@ func (a *app) pruneCheckpoints(ctx context.Context, f checkpointFlags, task stri
 	if err != nil {
 		return err
 	}
+	if task != "" && len(found) == 0 {
+		return c.none(task)
+	}
 	rows := []pruneRow{}
 	for _, s := range found {
 		done, err := s.Prune(ctx, c.cfg.Policy, dry)
@@ -313,9 +325,9 @@ func (a *app) tellPruned(s *checkpoint.Series, r pruneRow) {
 	if r.DryRun {
 		would = "would be "
 	}
-	fmt.Fprintf(a.stdout, "%s: %d kept, %d %sretired, %d and %d objects of %d bytes %sdeleted, "+
-		"%s\n", s, len(r.Kept), len(r.Retired), would, len(r.Deleted), r.Objects, r.Bytes, would,
-		strconv.Itoa(r.Waiting)+" objects wait for the grace to end")
+	fmt.Fprintf(a.stdout, "%s: %d kept, %d %sretired, %d checkpoints and %d objects of %d bytes "+
+		"%sdeleted, %d objects wait for the grace to end\n", s, len(r.Kept), len(r.Retired), would,
+		len(r.Deleted), r.Objects, r.Bytes, would, r.Waiting)
 	if r.Blocked != "" {
 		fmt.Fprintf(a.stdout, "%s: %s\n", s, r.Blocked)
 	}

@@ -64,6 +64,10 @@ func TestDemo(t *testing.T) {
 		t.Error("the children kept state where the environment said")
 	}
 	starts := 0
+	code, _, stderr = pawl(nil, "checkpoint", "now", "--config", filepath.Join(dir, "fraud.yaml"))
+	if code != 2 || !strings.Contains(stderr, "give --http with the address") {
+		t.Errorf("checkpoint now asks whom it does not know: exit %d\n%s", code, stderr)
+	}
 	for _, name := range []string{"fraud-1.log", "fraud-2.log"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {

@@ -141,7 +141,8 @@ func (j *journal) listener() processor.Listener {
 			log.Log(context.Background(), level, "circuit breaker", "enrichment", b.Enrichment,
 				"task", b.Task, "state", b.State)
 		},
-		Notice: func(text string) { log.Info(text) },
+		Notice:  func(text string) { log.Info(text) },
+		Warning: func(text string) { log.Warn(text) },
 	}
 }
 

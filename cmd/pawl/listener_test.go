@@ -79,6 +79,7 @@ func TestLog(t *testing.T) {
 	if out.Len() > 0 {
 		t.Errorf("said below its level: %s", out.String())
 	}
+	l.Warning("mended")
 	l.InstanceState(processor.InstanceStateInfo{State: "ERROR", Reason: "why"})
 	l.TaskState(processor.TaskStateInfo{Task: "fraud-0", State: processor.TaskRefused, Reason: "x"})
 	l.EpochAborted(processor.AbortInfo{Reason: "fenced", Err: errors.New("by another"), Epoch: 4,
@@ -95,6 +96,7 @@ func TestLog(t *testing.T) {
 			Offset: 7, Epoch: 12})
 	}
 	wantOnce(t, out.String(),
+		`"level":"WARN","msg":"mended"`,
 		`"level":"ERROR","msg":"instance","state":"ERROR","reason":"why","application":"shop"}`,
 		`"level":"ERROR","msg":"task","task":"fraud-0","state":"REFUSED","reason":"x"`,
 		`"reason":"fenced","unconfirmed":false,"error":"by another","commit":4,`+

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ tell, or nothing at the beginning of the inputs.
       The shadow ID, finished on this machine, reads on to where the application was
       stopped, and its state becomes the application's, in one transaction.
   --cleanup
-      Delete the topics and files of the replay --id.
+      Delete the topics and files of the replay --id; without --execute they are named.
 
 A replay that was interrupted is started again with the same command and --id; going
 back leaves the old state or the new one, whenever it dies.
@@ -161,7 +162,8 @@ func (a *app) runReplay(ctx context.Context, o replayOptions) (err error) {
 		show.out = a.stderr
 	}
 	ro := replay.Options{Config: cfg, Pipeline: o.pipeline.build(s), ID: o.id, Point: point,
-		Limits: s.Checkpoint().Limits, Progress: show.set}
+		Settings: settingsOf(s, o.pipeline),
+		Limits:   s.Checkpoint().Limits, Progress: show.set}
 	if kill != nil {
 		fmt.Fprintln(a.stderr, kill.warning())
 		ro.Passed = kill.pass
@@ -172,7 +174,34 @@ func (a *app) runReplay(ctx context.Context, o replayOptions) (err error) {
 		}
 		defer func() { err = errors.Join(err, ro.Checkpoints.Close()) }()
 	}
-	return a.doReplay(ctx, o, ro, show)
+	err = a.doReplay(ctx, o, ro, show)
+	return interruptedReplay(ctx, err, o)
+}
+
+// interruptedReplay says after Ctrl-C how a replay is begun again.
+func interruptedReplay(ctx context.Context, err error, o replayOptions) error {
+	switch {
+	case ctx.Err() == nil || !errors.Is(err, context.Canceled):
+		return err
+	case !o.execute:
+		return errors.New("interrupted; nothing was changed")
+	case o.inPlace || o.promote != "" || o.cleanup:
+		return errors.New("interrupted; run the same command again")
+	}
+	return fmt.Errorf("interrupted; the same command with --id %s begins the replay again, and "+
+		"--cleanup --id %[1]s --execute deletes what it left", o.id)
+}
+
+// settingsOf are the settings that bear on what a pipeline does with a record.
+func settingsOf(s *settings.Settings, p pipeline) map[string]string {
+	own := make(map[string]string)
+	for _, e := range s.Effective() {
+		if strings.HasPrefix(e.Name, p.name+".") || e.Name == "max.out.of.orderness" ||
+			e.Name == "max.future.skew" {
+			own[e.Name] = e.Value
+		}
+	}
+	return own
 }
 
 func (a *app) doReplay(ctx context.Context, o replayOptions, ro replay.Options,
@@ -256,15 +285,26 @@ func (a *app) planReplay(ctx context.Context, o replayOptions, ro replay.Options
 }
 
 func (a *app) cleanReplay(ctx context.Context, o replayOptions, ro replay.Options) error {
-	gone, err := replay.Clean(ctx, ro)
+	found, err := replay.Clean(ctx, ro, !o.execute)
 	if err != nil {
 		return err
 	}
-	if o.asJSON {
-		return printJSON(a.stdout, map[string][]string{"deleted": gone})
+	told := "deleted"
+	if !o.execute {
+		told = "would delete"
 	}
-	for _, name := range gone {
-		fmt.Fprintln(a.stdout, "deleted", name)
+	if o.asJSON {
+		return printJSON(a.stdout, map[string][]string{
+			strings.ReplaceAll(told, " ", "_"): orNone(found)})
+	}
+	for _, name := range found {
+		fmt.Fprintln(a.stdout, told, name)
+	}
+	switch {
+	case len(found) == 0:
+		fmt.Fprintf(a.stdout, "replay %s has neither topics nor a folder\n", o.id)
+	case !o.execute:
+		fmt.Fprintln(a.stdout, "nothing was changed; --execute does it")
 	}
 	return nil
 }

@@ -73,8 +73,16 @@ func printReplayTasks(w io.Writer, tasks []replay.TaskPlan, from, to map[string]
 	}
 	fmt.Fprintln(w)
 	for _, t := range tasks {
+		newer := 0
 		for _, reason := range t.Skipped {
+			if strings.Contains(reason, ": it stands at offset ") {
+				newer++
+				continue
+			}
 			fmt.Fprintf(w, "%s: passed over checkpoint %s\n", t.Task, reason)
+		}
+		if newer > 0 {
+			fmt.Fprintf(w, "%s: %d newer checkpoints stand beyond the point\n", t.Task, newer)
 		}
 	}
 	return nil

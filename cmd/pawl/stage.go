@@ -76,7 +76,8 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 		st.view.event(a.told)
 	}
 	file := filepath.Join(st.dir, p.name+".yaml")
-	own := map[string]string{"state.dir": filepath.Join(st.dir, "state-"+p.name)}
+	own := map[string]string{"state.dir": filepath.Join(st.dir, "state-"+p.name),
+		"http.listen": cmp.Or(st.options.http, "127.0.0.1:0")}
 	for key, value := range override {
 		own[key] = value
 	}

@@ -290,7 +290,8 @@ func (w *stateWant) tasks(of int32) ([]int32, error) {
 	case w.task != "":
 		p, err := w.partition()
 		if err == nil && p >= of {
-			err = usage("--task=%s: %s has %d tasks", w.task, w.pipeline, of)
+			err = usage("--task=%s: %s has %d tasks; give one of %s-0 to %s-%d", w.task, w.pipeline,
+				of, w.pipeline, w.pipeline, of-1)
 		}
 		return []int32{p}, err
 	case w.key != nil && !w.table.Global:
