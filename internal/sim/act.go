@@ -98,8 +98,8 @@ func (s *simulation) killOne() bool {
 // point picks one, the rare ones as often as the others.
 func (s *simulation) point() (name string, n int) {
 	points := processor.Points()
-	if s.storage != nil {
-		points = append(points, processor.CheckpointPoints()...)
+	if s.storage != nil && s.random.IntN(2) == 0 {
+		points = processor.CheckpointPoints()
 	}
 	i := s.random.IntN(len(points))
 	return points[i], []int{1, 1, 1, 2, 3}[s.random.IntN(5)]

@@ -52,6 +52,7 @@ func (p *process) checkpoints() processor.Checkpoints {
 		return processor.Checkpoints{}
 	}
 	return processor.Checkpoints{Config: s.checkpoints, Target: &visit{storage: s.storage, p: p,
+		trace: s.trace, name: p.host.name,
 		random: s.chance(fmt.Sprintf("storage %s %d", p.host.name, p.life))}}
 }
 
@@ -84,6 +85,7 @@ func storageActions() []action {
 	return []action{
 		{"storage", 6, (*simulation).troubleStorage},
 		{"checkpoint-damaged", 5, (*simulation).damageCheckpoint},
+		{"prune", 8, (*simulation).pruneCheckpoints},
 		{"disk-lost", 8, (*simulation).loseDisk},
 	}
 }
@@ -95,10 +97,32 @@ func (s *simulation) troubleStorage() bool {
 	return true
 }
 
+// pruneCheckpoints has an operator prune, beside whatever else is done to them.
+func (s *simulation) pruneCheckpoints() bool {
+	s.prunes++
+	name := fmt.Sprintf("operator-%d", s.prunes)
+	v := &visit{storage: s.storage, trace: s.trace, name: name, random: s.chance(name)}
+	for p := range s.cfg.Partitions {
+		series, err := checkpoint.NewSeries(v, application, s.task(p))
+		if err != nil {
+			return false
+		}
+		s.storage.late.Go(func() {
+			done, err := series.Prune(context.Background(), s.checkpoints.Policy, false)
+			s.trace.say(name, "PRUNE %s: %+v %v", series, done, err)
+		})
+	}
+	return true
+}
+
+// task names a partition's task.
+func (s *simulation) task(partition int) string {
+	return fmt.Sprintf("%s-%d", s.cfg.App.Spec.Pipeline, partition)
+}
+
 // series are the checkpoints of a partition's task as they are, whatever befalls requests.
 func (s *simulation) series(partition int) (*checkpoint.Series, error) {
-	return checkpoint.NewSeries(s.storage.memory, application,
-		fmt.Sprintf("%s-%d", s.cfg.App.Spec.Pipeline, partition))
+	return checkpoint.NewSeries(s.storage.memory, application, s.task(partition))
 }
 
 // damageCheckpoint loses or damages a file or the manifest of some task's newest checkpoint.

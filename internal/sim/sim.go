@@ -115,6 +115,7 @@ type simulation struct {
 
 	checkpoints checkpoint.Config
 	storage     *storage // nil when the seed keeps no checkpoints
+	prunes      int      // that an operator has begun
 
 	healed atomic.Bool
 

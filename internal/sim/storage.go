@@ -96,10 +96,12 @@ func (s *storage) spoil(ctx context.Context, key string, r *rand.Rand) error {
 	return s.memory.Put(ctx, key, bytes.NewReader(content), false)
 }
 
-// visit is the storage as one process has it. It implements checkpoint.Target.
+// visit is the storage as one process, or an operator, has it. It implements checkpoint.Target.
 type visit struct {
 	*storage
-	p *process
+	trace *trace
+	name  string   // in the trace
+	p     *process // nil for an operator
 
 	chance sync.Mutex
 	random *rand.Rand
@@ -118,6 +120,9 @@ var (
 	errStorageLost = errors.New("the simulated storage's answer was lost")
 	errCut         = errors.New("the simulated storage's answer broke off")
 )
+
+// dead says that the process was killed: it asks for nothing any more.
+func (v *visit) dead() bool { return v.p != nil && v.p.gone() }
 
 // draw has the seed decide how long a request takes and what becomes of it.
 func (v *visit) draw() (f fate, wait time.Duration) {
@@ -145,13 +150,13 @@ func (v *visit) draw() (f fate, wait time.Duration) {
 	case 4:
 		wait = some
 	}
-	v.p.host.sim.trace.count("storage-" + []string{"refused", "lost", "late", "cut", "slow"}[kind])
+	v.trace.count("storage-" + []string{"refused", "lost", "late", "cut", "slow"}[kind])
 	return f, wait
 }
 
 // request waits until a request arrives, or is given up; then it may arrive all the same.
 func (v *visit) request(ctx context.Context, act, key string) fate {
-	if v.p.gone() {
+	if v.dead() {
 		return fate{err: errStorageDown}
 	}
 	f, wait := v.draw()
@@ -164,6 +169,10 @@ func (v *visit) request(ctx context.Context, act, key string) fate {
 			wait = left
 		}
 	}
+	var killed chan struct{}
+	if v.p != nil {
+		killed = v.p.killed
+	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -171,16 +180,16 @@ func (v *visit) request(ctx context.Context, act, key string) fate {
 	case <-over:
 	case <-ctx.Done():
 		f.err = ctx.Err()
-	case <-v.p.killed:
+	case <-killed:
 		f.err = errStorageDown
 	}
-	if v.p.gone() || ctx.Err() != nil {
+	if v.dead() || ctx.Err() != nil {
 		v.chance.Lock()
 		f.arrives = f.arrives && v.random.IntN(2) == 0
 		v.chance.Unlock()
 	}
-	if f.err != nil && !v.p.gone() {
-		v.p.host.sim.trace.say(v.p.host.name, "storage %s %s: %v, arrives %v, late %v", act, key,
+	if f.err != nil && !v.dead() {
+		v.trace.say(v.name, "storage %s %s: %v, arrives %v, late %v", act, key,
 			f.err, f.arrives, f.late)
 	}
 	return f
