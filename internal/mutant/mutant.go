@@ -36,5 +36,6 @@ const (
 // All lists the seeded bugs.
 func All() []Bug {
 	return []Bug{ApplyBeforeCommit, RestoreToStable, NoMembership, TrustAbort, IgnoreProduceError,
-		NoPosition, SplitApply, StaleStore, StaleCheckpoint, NoFence, CommitAfterAbort, WatermarkLost, KeepDirty}
+		NoPosition, SplitApply, StaleStore, StaleCheckpoint, NoFence, CommitAfterAbort,
+		WatermarkLost, KeepDirty}
 }

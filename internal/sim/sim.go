@@ -309,7 +309,8 @@ func (s *simulation) report() *Report {
 	defer s.mu.Unlock()
 	r := &Report{Seed: s.cfg.Seed, App: s.cfg.App.Name, Faults: s.trace.faults(),
 		Points: maps.Clone(s.points), Crashes: s.crashes, Epochs: s.epochs, Aborted: s.aborts,
-		Unsettled: s.unsettled, Checkpoints: maps.Clone(s.results), Restores: maps.Clone(s.rungs), Grants: s.sched.grants, Order: s.trace.order,
+		Unsettled: s.unsettled, Checkpoints: maps.Clone(s.results),
+		Restores: maps.Clone(s.rungs), Grants: s.sched.grants, Order: s.trace.order,
 		Virtual: time.Since(s.trace.began), Violations: slices.Clone(s.violations)}
 	if s.feeder != nil {
 		r.Records = s.feeder.sent
