@@ -18,6 +18,6 @@
 // input), registry.go, host.go (machines and the processes on them), network.go (connections),
 // schedule.go (what arrives when), kafka.go (where kfake is not as Kafka), act.go (what befalls the
 // system), refuse.go (errors that brokers answer), storage.go (of
-// checkpoints), checkpoints.go (how they are kept, and the verdict on them), audit.go (the verdict),
+// checkpoints), checkpoints.go (how they are kept, the verdict on them), audit.go (the verdict),
 // trace.go (what happened last), sums.go (many runs together).
 package sim
