@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"pawl/internal/sim"
+	"pawl/processor"
 )
 
 // Environment of a campaign, and of the processes it is shared out to.
@@ -72,6 +73,8 @@ type sums struct {
 	began                     time.Time
 	failed, unsettled, grants int
 	kinds, points, apps       map[string]int
+	results                   map[processor.CheckpointResult]int
+	keeping                   int // seeds with checkpoints
 	orders                    map[uint64]bool
 }
 
@@ -83,6 +86,12 @@ func (s *sums) add(r *sim.Report) {
 	s.orders[r.Order] = true
 	for kind, n := range r.Faults {
 		s.kinds[kind] += n
+	}
+	for result, n := range r.Checkpoints {
+		s.results[result] += n
+	}
+	if len(r.Checkpoints) > 0 {
+		s.keeping++
 	}
 	for point, n := range r.Points {
 		s.points[point] += n
@@ -101,7 +110,8 @@ func (s *sums) String() string {
 func campaign() int {
 	seeds, first := number(seedsVariable, 1), number(firstVariable, 1)
 	total := &sums{began: time.Now(), kinds: map[string]int{}, points: map[string]int{},
-		apps: map[string]int{}, orders: map[uint64]bool{}}
+		apps: map[string]int{}, results: map[processor.CheckpointResult]int{},
+		orders: map[uint64]bool{}}
 	results := make(chan result)
 	var running []*exec.Cmd
 	step, each := uint64(min(seeds, processes)), uint64(1)
@@ -230,12 +240,14 @@ func (s *sums) print() {
 	fmt.Printf("%d records, %d requests and answers, %d epochs aborted, %d of them not confirmed, "+
 		"%v of virtual time; pipelines %s\n", s.Records, s.grants, s.Aborted, s.unsettled,
 		s.Virtual.Round(time.Second), list(s.apps))
+	fmt.Printf("checkpoints, in %d seeds: %s; restores from: %s\n", s.keeping, list(s.results),
+		list(s.Restores))
 	fmt.Println("points passed:", list(s.points))
 	fmt.Println("faults:", list(s.kinds))
 	fmt.Println(s)
 }
 
-func list(counts map[string]int) string {
+func list[K ~string](counts map[K]int) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		parts = append(parts, fmt.Sprintf("%s %d", name, counts[name]))

@@ -33,9 +33,9 @@ const (
 	KeepDirty Bug = "keep-dirty"
 )
 
-// All lists the seeded bugs that the simulation meets; StaleCheckpoint is met by the engine's own
-// tests.
+// All lists the seeded bugs.
 func All() []Bug {
 	return []Bug{ApplyBeforeCommit, RestoreToStable, NoMembership, TrustAbort, IgnoreProduceError,
-		NoPosition, SplitApply, StaleStore, NoFence, CommitAfterAbort, WatermarkLost, KeepDirty}
+		NoPosition, SplitApply, StaleStore, StaleCheckpoint, NoFence, CommitAfterAbort,
+		WatermarkLost, KeepDirty}
 }

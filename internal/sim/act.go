@@ -48,6 +48,9 @@ func actions() []action {
 // act has something befall the system.
 func (s *simulation) act() {
 	all := actions()
+	if s.storage != nil {
+		all = append(all, storageActions()...)
+	}
 	total := 0
 	for _, a := range all {
 		total += a.weight
@@ -95,6 +98,9 @@ func (s *simulation) killOne() bool {
 // point picks one, the rare ones as often as the others.
 func (s *simulation) point() (name string, n int) {
 	points := processor.Points()
+	if s.storage != nil && s.random.IntN(2) == 0 {
+		points = processor.CheckpointPoints()
+	}
 	i := s.random.IntN(len(points))
 	return points[i], []int{1, 1, 1, 2, 3}[s.random.IntN(5)]
 }
@@ -336,6 +342,7 @@ func (s *simulation) loseDisk() bool {
 		p.kill("with its machine", 0)
 		p.host.mu.Lock()
 		p.host.disk = statestore.NewMemoryDisk()
+		p.host.replaced = true
 		p.host.mu.Unlock()
 	}
 	return ok
@@ -384,6 +391,9 @@ func (s *simulation) heal() {
 	}
 	s.healRefusals()
 	s.registry.trouble(false, 0)
+	if s.storage != nil {
+		s.storage.heal()
+	}
 	for _, h := range s.hosts {
 		h.mu.Lock()
 		h.plan = nil

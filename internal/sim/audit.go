@@ -39,7 +39,10 @@ func (s *simulation) audit() error {
 	if report.RecordsIn == 0 {
 		s.violate("I12", "simulation", "no record went through: the run was no test")
 	}
-	return s.auditChangelog(logs)
+	if err := s.auditChangelog(logs); err != nil {
+		return err
+	}
+	return s.auditCheckpoints(logs)
 }
 
 // invariantOf says which invariant a difference of verify.Check breaks.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -24,12 +25,13 @@ type host struct {
 	twin   bool
 	random *rand.Rand
 
-	mu    sync.Mutex
-	disk  *statestore.MemoryDisk
-	proc  *process // nil while there is none
-	want  bool     // the supervisor keeps a process running
-	plan  *plan
-	lives int
+	mu       sync.Mutex
+	disk     *statestore.MemoryDisk
+	proc     *process // nil while there is none
+	want     bool     // the supervisor keeps a process running
+	plan     *plan
+	lives    int
+	replaced bool // the machine: what its processes left on the real disk is to go
 	// committed is how far the changelog was when a process was killed; nil when none was since
 	// the disk was last looked at.
 	committed []*kfake.PartitionInfo
@@ -115,17 +117,27 @@ func (h *host) supervise(before, running chan struct{}) {
 		p.run()
 		h.mu.Lock()
 		h.proc = nil
-		disk, committed := h.disk, h.committed
-		h.committed = nil
+		disk, committed, replaced := h.disk, h.committed, h.replaced
+		h.committed, h.replaced = nil, false
 		wait := time.Duration(h.random.Int64N(int64(2 * time.Second)))
 		if p.displaced && !h.sim.healed.Load() {
 			h.want = false // or the two would go on displacing each other
 		}
 		h.mu.Unlock()
+		if replaced {
+			h.empty()
+		}
 		if committed != nil && h.sim.chanceOf(h, 3) {
 			h.sim.auditImage(h, disk, committed)
 		}
 		time.Sleep(wait)
+	}
+}
+
+// empty removes what processes left on the real disk.
+func (h *host) empty() {
+	if err := os.RemoveAll(h.dir); err != nil {
+		h.sim.violate("I12", h.name, "empty the machine: "+err.Error())
 	}
 }
 
@@ -311,7 +323,7 @@ func (p *process) config() processor.Config {
 		IdleTimeout: s.cfg.Idle, CommitInterval: s.cfg.Commit, StartupTimeout: startup,
 		Dialer: s.net.dialer(p), Point: p.point, Stores: p.disk.Env,
 		KafkaOptions: s.clientOptions(),
-		Listeners:    []processor.Listener{p.listener()},
+		Listeners:    []processor.Listener{p.listener()}, Checkpoints: p.checkpoints(),
 	}
 	if s.cfg.App.Settings != nil {
 		s.cfg.App.Settings(&cfg)
@@ -339,6 +351,8 @@ func (p *process) listener() processor.Listener {
 				s.violate("I12", h.name, string(i.State)+" "+i.Task+": "+i.Reason)
 			}
 		},
+		Checkpoint: p.checkpointTold,
+		Restore:    p.restoreTold,
 		Waiting: func(i processor.WaitInfo) {
 			s.trace.say(h.name, "%s waits for %s", i.Task, i.What)
 		},

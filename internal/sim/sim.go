@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"pawl/checkpoint"
 	"pawl/internal/loadgen"
 	"pawl/internal/verify"
 	"pawl/processor"
@@ -56,14 +57,18 @@ type Config struct {
 
 // Report is what came of a run.
 type Report struct {
-	Seed       uint64
-	App        string
-	Faults     map[string]int // that took effect, by kind
-	Points     map[string]int // of the contract, how often they were passed
-	Crashes    int
-	Epochs     int
-	Aborted    int
-	Unsettled  int // aborted epochs whose end was not confirmed
+	Seed      uint64
+	App       string
+	Faults    map[string]int // that took effect, by kind
+	Points    map[string]int // of the contract, how often they were passed
+	Crashes   int
+	Epochs    int
+	Aborted   int
+	Unsettled int // aborted epochs whose end was not confirmed
+	// Checkpoints are the attempts at one, by what became of them.
+	Checkpoints map[processor.CheckpointResult]int
+	// Restores are tasks brought up to their claim, by what from.
+	Restores   map[processor.Rung]int
 	Records    int64
 	Grants     int    // requests and answers that the scheduler let arrive
 	Order      uint64 // the same for two runs in which they arrived in the same order
@@ -108,6 +113,10 @@ type simulation struct {
 	out      bool // the long outage was had
 	refused  []pending
 
+	checkpoints checkpoint.Config
+	storage     *storage // nil when the seed keeps no checkpoints
+	prunes      int      // that an operator has begun
+
 	healed atomic.Bool
 
 	mu         sync.Mutex
@@ -116,6 +125,8 @@ type simulation struct {
 	aborts     int
 	unsettled  int
 	points     map[string]int
+	results    map[processor.CheckpointResult]int
+	rungs      map[processor.Rung]int
 	violations []Violation
 }
 
@@ -123,9 +134,11 @@ type simulation struct {
 // with the tag synctests.
 func Run(cfg Config) *Report {
 	s := &simulation{cfg: cfg, points: make(map[string]int), ports: make(map[int32]int),
-		trace: newTrace()}
+		trace: newTrace(), results: make(map[processor.CheckpointResult]int),
+		rungs: make(map[processor.Rung]int)}
 	s.random = s.chance("director")
 	s.ensureDefaults()
+	s.keepCheckpoints()
 	s.sched = newScheduler(s.chance("scheduler"), s.trace)
 	s.kafka = &kafka{sim: s}
 	s.net = newNetwork(s.sched, s.kafka)
@@ -279,6 +292,9 @@ func (s *simulation) end() {
 	for _, h := range s.hosts {
 		h.wait()
 	}
+	if s.storage != nil {
+		s.storage.late.Wait()
+	}
 	if s.feeder != nil {
 		s.feeder.client.Close()
 	}
@@ -293,7 +309,8 @@ func (s *simulation) report() *Report {
 	defer s.mu.Unlock()
 	r := &Report{Seed: s.cfg.Seed, App: s.cfg.App.Name, Faults: s.trace.faults(),
 		Points: maps.Clone(s.points), Crashes: s.crashes, Epochs: s.epochs, Aborted: s.aborts,
-		Unsettled: s.unsettled, Grants: s.sched.grants, Order: s.trace.order,
+		Unsettled: s.unsettled, Checkpoints: maps.Clone(s.results),
+		Restores: maps.Clone(s.rungs), Grants: s.sched.grants, Order: s.trace.order,
 		Virtual: time.Since(s.trace.began), Violations: slices.Clone(s.violations)}
 	if s.feeder != nil {
 		r.Records = s.feeder.sent

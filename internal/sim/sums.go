@@ -1,10 +1,16 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"pawl/processor"
+)
 
 // Sums are what many runs together were.
 type Sums struct {
 	Seeds, Crashes, Epochs, Aborted, Faults int
+	Checkpoints                             int // written
+	Restores                                map[processor.Rung]int
 	Records                                 int64
 	Virtual                                 time.Duration
 }
@@ -17,6 +23,13 @@ func (s *Sums) Add(r *Report) {
 	s.Aborted += r.Aborted
 	s.Records += r.Records
 	s.Virtual += r.Virtual
+	s.Checkpoints += r.Checkpoints[processor.CheckpointWritten]
+	if s.Restores == nil {
+		s.Restores = make(map[processor.Rung]int)
+	}
+	for rung, n := range r.Restores {
+		s.Restores[rung] += n
+	}
 	for _, n := range r.Faults {
 		s.Faults += n
 	}

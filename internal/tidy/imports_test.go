@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"internal/verify": {"schemas", "schemas/record", "statestore"},
 	"internal/law": {"internal/verify", "processor", "schemas", "schemas/record",
 		"statestore"},
-	"internal/sim": {"internal/loadgen", "internal/verify", "processor", "schemas",
+	"internal/sim": {"checkpoint", "internal/loadgen", "internal/verify", "processor", "schemas",
 		"schemas/record", "statestore"},
 	"internal/metrics": {"processor"},
 	"internal/tracing": {"processor"},
