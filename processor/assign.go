@@ -29,6 +29,7 @@ type slot struct {
 	faults    int   // failures at faultAt
 	faultAt   int64 // sum of input offsets where the task failed
 	after     func()
+	handOn    bool  // its store stays open when the task is closed: it becomes a standby's
 	err       error // why it is FAILED or REFUSED
 }
 
@@ -54,7 +55,7 @@ func (in *Instance) open(p int32) {
 		return
 	}
 	name := taskName(in.pipe.name, p)
-	s.busy, s.disk, s.after = false, nil, nil
+	s.busy, s.disk, s.after, s.handOn = false, nil, nil, false
 	s.ctx, s.cancel = context.WithCancelCause(in.ctx)
 	t := &task{in: in, partition: p, name: name, orders: make(chan order, sharedOrders),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
@@ -67,7 +68,9 @@ func (in *Instance) open(p int32) {
 	go func() {
 		defer s.work.Done()
 		var err error
-		s.disk, err = in.openDisk(name)
+		if s.disk = in.handedOver(p); s.disk == nil {
+			s.disk, err = in.openDisk(name)
+		}
 		in.post(func() {
 			switch {
 			case err != nil:
@@ -101,6 +104,8 @@ func (in *Instance) claimed(t *task, offset int64) {
 		return
 	}
 	in.cfg.Point("claimed")
+	at := s.disk.Mark().Offset
+	in.copies.set(replica{t.partition, copyActive, at, max(offset+1-at, 0)})
 	in.taskState(t.partition, TaskRestoring, "", "")
 	s.work.Add(1)
 	go func() {
@@ -337,6 +342,12 @@ func (s *slot) closeStore(t *task) error {
 		return nil // closed before, or never opened
 	}
 	var err error
+	if s.handOn {
+		if t.store != nil {
+			err = t.store.Spill()
+		}
+		return err
+	}
 	if t.store != nil {
 		err = t.store.Flush()
 	}

@@ -11,6 +11,8 @@ type Listener struct {
 	TaskState func(TaskStateInfo)
 	// Restore fires repeatedly while a task reads its changelog, and once with Done set.
 	Restore func(RestoreInfo)
+	// Standby fires when the copy of a task that runs elsewhere enters a state.
+	Standby func(StandbyStatus)
 	// EpochCommitted fires after an epoch's transaction committed and its state was applied.
 	EpochCommitted func(EpochInfo)
 	// EpochAborted fires after an epoch was given up; its records will be processed again.

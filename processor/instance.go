@@ -33,6 +33,8 @@ type Instance struct {
 	adm        *kadm.Client
 	group      *group
 	fetch      *fetcher
+	copies     copies
+	standbys   *standbys
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -54,7 +56,8 @@ type Instance struct {
 
 	// owned by the loop
 	slots      map[int32]*slot
-	claims     []*task // opened, to be claimed in the next transaction
+	wanted     map[int32]bool // tasks to keep a copy of
+	claims     []*task        // opened, to be claimed in the next transaction
 	leaves     []*leave
 	cycle      cycle
 	prod       *producer
@@ -241,10 +244,14 @@ func (in *Instance) shutDown() {
 			continue
 		}
 		t := s.task
+		s.handOn = false
 		if crash || failure != nil {
 			t = &task{} // nothing more is written
 		}
 		errs = append(errs, s.closeStore(t))
+	}
+	for _, sb := range in.standbys.all() {
+		errs = append(errs, sb.close(!crash && failure == nil))
 	}
 	in.env.Close()
 	errs = append(errs, in.lock.Release())

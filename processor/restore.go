@@ -30,6 +30,7 @@ type restore struct {
 	began     time.Time
 	info      RestoreInfo
 	schemas   map[stateSchema]bool // writer schemas met
+	whole     bool                 // only its owner knows when an epoch is complete
 	pending   []statestore.Change
 	size      int64
 	mark      statestore.Mark
@@ -169,7 +170,7 @@ func (r *restore) take(rec *kgo.Record) error {
 		r.pending = append(r.pending, statestore.Change{Key: rec.Key, Value: rec.Value})
 		r.size += int64(len(rec.Key) + len(rec.Value))
 	}
-	if r.size > restoreBatch {
+	if r.size > restoreBatch && !r.whole {
 		return r.apply()
 	}
 	return nil

@@ -34,6 +34,7 @@ func Start(ctx context.Context, cfg Config, p *Pipeline) (*Instance, error) {
 		wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
 		slots: make(map[int32]*slot), statuses: make(map[int32]*taskInfo),
 		tombstones: 24 * time.Hour, state: InstanceStateInfo{State: "CREATED"}}
+	in.standbys = newStandbys(in)
 	in.ctx, in.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := in.prepare(ctx); err != nil {
 		in.cancel(err)
@@ -79,6 +80,7 @@ func (in *Instance) prepare(ctx context.Context) error {
 	if in.fetch, err = newFetcher(in); err != nil {
 		return err
 	}
+	in.findCopies()
 	in.member, err = in.newMember()
 	return err
 }

@@ -58,48 +58,6 @@ func TestSlabKeepsWhatItHandsOut(t *testing.T) {
 	}
 }
 
-// TestShareProperties shares random ownerships: every task once, numbers that differ by one at
-// most, and nobody loses a task that the quota would have let it keep.
-func TestShareProperties(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	for range 5000 {
-		tasks, members := int32(r.IntN(20)), 1+r.IntN(6)
-		owned := make([][]int32, members)
-		for p := range tasks {
-			if m := r.IntN(members + 1); m < members {
-				owned[m] = append(owned[m], p)
-			}
-		}
-		given := share(owned, tasks)
-		var all []int32
-		low, high := int(tasks)/members, (int(tasks)+members-1)/members
-		for m, parts := range given {
-			all = append(all, parts...)
-			if len(parts) < low || len(parts) > high {
-				t.Fatalf("member %d of %d has %d of %d tasks", m, members, len(parts), tasks)
-			}
-			kept := 0
-			for _, p := range parts {
-				if slices.Contains(owned[m], p) {
-					kept++
-				}
-			}
-			if want := min(len(owned[m]), len(parts)); kept != want {
-				t.Fatalf("member %d kept %d of %v, want %d: %v", m, kept, owned[m], want, parts)
-			}
-		}
-		slices.Sort(all)
-		for p := range tasks {
-			if len(all) != int(tasks) || all[p] != p {
-				t.Fatalf("%d tasks are shared out as %v", tasks, given)
-			}
-		}
-		if again := share(given, tasks); !slices.EqualFunc(again, given, slices.Equal) {
-			t.Fatalf("a balanced share moves: %v, then %v", given, again)
-		}
-	}
-}
-
 // joining is a member that owns some tasks, as the group's leader sees it.
 func joining(a *assignor, id string, generation int32,
 	parts ...int32) kmsg.JoinGroupResponseMember {
@@ -139,7 +97,8 @@ func balance(t *testing.T, a *assignor,
 // TestAssignorMovesWholeTasks checks that all inputs of a task go together, that what moves is free
 // for one round, and that of two owners the one of the newer generation counts.
 func TestAssignorMovesWholeTasks(t *testing.T) {
-	a := &assignor{topics: []string{"in", "limits"}}
+	a := &assignor{topics: []string{"in", "limits"}, copies: (&copies{}).list,
+		told: func(duties) {}}
 	check := func(got map[string][][]int32, want map[string][]int32) {
 		t.Helper()
 		for id, parts := range want {
