@@ -63,12 +63,10 @@ func placeTasks(members []candidate, tasks int32, r rules) placement {
 			}
 		}
 	}
-	for t := range tasks {
-		if p.owner[t] < 0 {
-			m := p.best(t)
-			p.active[t] = m
-			p.load[m]++
-		}
+	for _, t := range p.free() {
+		m := p.best(t)
+		p.active[t] = m
+		p.load[m]++
 	}
 	p.balance()
 	return p.result(p.copies())
@@ -126,6 +124,25 @@ func (p *placer) class(m int, t int32) int {
 		return bits.Len64(uint64(lag))
 	}
 	return 0
+}
+
+// free are the tasks that nobody has, those first that the fewest are ready for.
+func (p *placer) free() []int32 {
+	var free []int32
+	ready := make([]int, p.tasks)
+	for t := range p.tasks {
+		if p.owner[t] >= 0 {
+			continue
+		}
+		free = append(free, t)
+		for m := range p.members {
+			if p.class(m, t) == 0 {
+				ready[t]++
+			}
+		}
+	}
+	slices.SortStableFunc(free, func(a, b int32) int { return ready[a] - ready[b] })
+	return free
 }
 
 // best is who takes a task that nobody has: the nearest copy, at once.

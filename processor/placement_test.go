@@ -81,6 +81,9 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
+// everything is more than any copy lacks.
+const everything = 1_000_000
+
 // flock is a group in which placements are carried out.
 type flock struct {
 	t       *testing.T
@@ -94,6 +97,9 @@ type flock struct {
 func newFlock(t *testing.T, r *rand.Rand) *flock {
 	f := &flock{t: t, r: r, tasks: int32(r.IntN(20)), rules: rules{standbys: r.IntN(3),
 		warmups: 1 + r.IntN(3), acceptable: int64(r.IntN(1000))}}
+	if r.IntN(2) == 0 {
+		f.rules.acceptable = everything
+	}
 	for range f.tasks {
 		f.ends = append(f.ends, int64(r.IntN(100_000)))
 	}
@@ -226,7 +232,6 @@ func TestPlacementProperties(t *testing.T) {
 		for range 2 {
 			moves, rounds := 0, 0
 			need := f.least()
-			mixed := slices.ContainsFunc(f.members, func(c candidate) bool { return c.plain })
 			for ; ; rounds++ {
 				got := placeTasks(f.members, f.tasks, f.rules)
 				if again := placeTasks(f.members, f.tasks, f.rules); !reflect.DeepEqual(got, again) {
@@ -250,7 +255,9 @@ func TestPlacementProperties(t *testing.T) {
 					t.Fatalf("group %d: member %d has %d of %d tasks", n, m, k, f.tasks)
 				}
 			}
-			if moves > need && !mixed {
+			// Warm-ups delay, and what is free meanwhile may change the plan: then more moves are in
+			// order, but never without need.
+			if moves > 2*need || moves > need && f.rules.acceptable >= everything {
 				t.Fatalf("group %d: %d moves, %d would have done", n, moves, need)
 			}
 			if m := r.IntN(len(f.members)); len(f.members) > 1 && r.IntN(2) == 0 {
