@@ -17,3 +17,6 @@ func (c *Config) UseFiles(files vfs.FS) {
 
 // WatchEvery sets how often it is looked whether global topics grew.
 func (c *Config) WatchEvery(d time.Duration) { c.watchEvery = d }
+
+// EntryHash is what one entry adds to the state digest.
+func EntryHash(key, value []byte) uint64 { return entryHash(key, value) }

@@ -120,7 +120,7 @@ func (in *Instance) newMember() (*kgo.Client, error) {
 		kgo.Balancers(&assignor{topics: topics, rules: in.rules(), copies: in.copies.list,
 			told: in.group.told}),
 		kgo.SessionTimeout(in.cfg.SessionTimeout),
-		kgo.HeartbeatInterval(min(in.cfg.SessionTimeout/5, 3*time.Second)),
+		kgo.HeartbeatInterval(heartbeat(in.cfg.SessionTimeout)),
 		kgo.RebalanceTimeout(max(time.Minute, in.cfg.SessionTimeout)),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(in.onAssigned),
@@ -133,6 +133,12 @@ func (in *Instance) newMember() (*kgo.Client, error) {
 	}
 	cl.PauseFetchTopics(topics...)
 	return cl, nil
+}
+
+// heartbeat is how often the group hears of us, and we of a rebalance: who is to take a task over
+// learns of it by a heartbeat, so that is part of the pause.
+func heartbeat(session time.Duration) time.Duration {
+	return min(max(session/50, 50*time.Millisecond), 200*time.Millisecond)
 }
 
 // groupHook hears what ends a group session.

@@ -150,6 +150,7 @@ func (sb *standby) begin() error {
 		sb.r.mark.Topic = sb.in.bind.changelogID
 	}
 	sb.tail, sb.size, sb.inside = nil, 0, false
+	sb.checked, sb.proved = time.Time{}, 0
 	sb.publish()
 	return nil
 }

@@ -45,6 +45,14 @@ func logListener(log *slog.Logger) processor.Listener {
 				withReason(i.Reason, "task", i.Task, "state", i.State)...)
 		},
 		Restore: func(i processor.RestoreInfo) { logRestore(log, i) },
+		Standby: func(i processor.StandbyStatus) {
+			level := slog.LevelInfo
+			if i.State == processor.StandbyHalted {
+				level = slog.LevelError
+			}
+			log.Log(context.Background(), level, "standby", withReason(i.Reason, "task", i.Name,
+				"state", i.State, "warmup", i.Warmup, "offset", i.Offset, "lag", i.Lag)...)
+		},
 		EpochCommitted: func(e processor.EpochInfo) {
 			log.Debug("epoch committed", "epoch", e.Epoch, "tasks", e.Tasks, "records", e.Records,
 				"outputs", e.Outputs, "changes", e.Changes, "took", e.Duration)

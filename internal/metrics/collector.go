@@ -16,6 +16,7 @@ type collector struct {
 	lag, lsoLag, offset             *prometheus.Desc
 	restore, watermark              *prometheus.Desc
 	overlay, cache, buffered, epoch *prometheus.Desc
+	standby                         *prometheus.Desc
 }
 
 func newCollector(status func() processor.Status) *collector {
@@ -44,13 +45,16 @@ func newCollector(status func() processor.Status) *collector {
 		buffered: desc("pawl_buffered_bytes", "Committed state on its way to the task's store.",
 			"task"),
 		epoch: desc("pawl_task_epoch", "Last committed epoch of the task.", "task"),
+		standby: desc("pawl_standby_lag", "Changelog records that this instance's copy of a task "+
+			"that runs elsewhere lacks; -1 while that is not known.", "task"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.instance, c.task, c.openTxn, c.lag, c.lsoLag, c.offset,
-		c.restore, c.watermark, c.overlay, c.cache, c.buffered, c.epoch} {
+		c.restore, c.watermark, c.overlay, c.cache, c.buffered, c.epoch,
+		c.standby} {
 		ch <- d
 	}
 }
@@ -75,6 +79,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		if t.Watermark.Year() > 1 { // else there was no record yet
 			gauge(c.watermark, float64(t.Watermark.UnixMilli())/1000, t.Name)
 		}
+	}
+	for _, sb := range s.Standbys {
+		gauge(c.standby, float64(sb.Lag), sb.Name)
 	}
 	for _, in := range behind(s.Tasks) {
 		partition := strconv.Itoa(int(in.Partition))
