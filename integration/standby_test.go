@@ -89,20 +89,11 @@ func (n *node) takenOver(before string) map[int32]int {
 
 var caughtUp = regexp.MustCompile(`msg=standby task=(\S+) state=CAUGHT_UP`)
 
-// TestStandbysTakeOver: three processes under load, each task with a standby. One is killed, then
-// one is stopped. Who takes the tasks over has read nearly all before.
-func TestStandbysTakeOver(t *testing.T) {
-	const tasks, session = 6, 6 * time.Second
-	s := newStage(t, shared.Kafka(t), shared.Registry(t), tasks)
-	ctx, endLoad := context.WithCancel(t.Context())
-	defer endLoad()
-	loaded := make(chan error, 1)
-	go func() {
-		_, err := s.load(ctx, 3_000, 7)
-		loaded <- err
-	}()
+// mirrored starts nodes and waits until each task has a standby that has caught up.
+func (s *stage) mirrored(count int, session time.Duration) []*node {
+	s.t.Helper()
 	var nodes []*node
-	for i := range 3 {
+	for i := range count {
 		n := s.node(fmt.Sprintf("n%d", i))
 		n.settings = []string{"session.timeout=" + session.String(), "num.standby.replicas=1",
 			"acceptable.recovery.lag=1000"}
@@ -119,8 +110,24 @@ func TestStandbysTakeOver(t *testing.T) {
 				covered[m[1]] = true
 			}
 		}
-		return len(covered) == tasks
+		return len(covered) == int(s.parts)
 	})
+	return nodes
+}
+
+// TestStandbysTakeOver: three processes under load, each task with a standby. One is killed, then
+// one is stopped. Who takes the tasks over has read nearly all before.
+func TestStandbysTakeOver(t *testing.T) {
+	const tasks, session = 6, 6 * time.Second
+	s := newStage(t, shared.Kafka(t), shared.Registry(t), tasks)
+	ctx, endLoad := context.WithCancel(t.Context())
+	defer endLoad()
+	loaded := make(chan error, 1)
+	go func() {
+		_, err := s.load(ctx, 3_000, 7)
+		loaded <- err
+	}()
+	nodes := s.mirrored(3, session)
 	time.Sleep(5 * time.Second)
 	watch := s.watchPauses(ctx, s.prefix()+fraud.Decisions)
 	time.Sleep(time.Second)
@@ -138,9 +145,6 @@ func TestStandbysTakeOver(t *testing.T) {
 		}
 	}
 	gap, end := watch.longest(killed, parts)
-	for i, n := range nodes[1:] {
-		t.Logf("killed %v\n%s", killed, n.proc.Output()[len(before[i]):])
-	}
 	t.Logf("killed: %v without a decision, %v after the session timeout", gap,
 		end.Sub(killed)-session)
 	time.Sleep(3 * time.Second)
@@ -156,7 +160,6 @@ func TestStandbysTakeOver(t *testing.T) {
 		}
 	}
 	gap, end = watch.longest(stopped, parts)
-	t.Logf("stopped %v\n%s\n----\n%s", stopped, nodes[1].proc.Output()[len(nodes[1].proc.Output())-3000:], nodes[2].proc.Output()[len(out):])
 	t.Logf("stopped: %v without a decision, over %v after the signal", gap, end.Sub(stopped))
 	endLoad()
 	if err := <-loaded; err != nil {

@@ -96,13 +96,15 @@ func (a *assignor) Balance(b *kgo.ConsumerBalancer,
 			}
 		}
 		if !members[m].plain {
-			slices.SortFunc(follow, func(x, y following) int { return int(x.partition - y.partition) })
+			slices.SortFunc(follow, byPartition)
 			full.duties[member.MemberID] = duties{a.rules.acceptable, follow}
 		}
 	}
 	plan.AdjustCooperative(b)
 	return full
 }
+
+func byPartition(a, b following) int { return cmp.Compare(a.partition, b.partition) }
 
 // fullPlan is a plan with the members' duties beside their tasks.
 type fullPlan struct {

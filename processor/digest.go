@@ -81,8 +81,8 @@ func (sb *standby) compared(c *inspection, epoch int64, want, got uint64, n int,
 	if err != nil {
 		what = err.Error()
 	}
-	sb.in.notice("standby of task %s is not the task's state (%d entries): %s; the copy is rebuilt "+
-		"from the changelog", sb.name, n, what)
+	sb.in.notice("standby of task %s is not the task's state (%d entries): %s; the copy is "+
+		"rebuilt from the changelog", sb.name, n, what)
 	sb.anew = true
 }
 

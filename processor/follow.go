@@ -48,6 +48,8 @@ const (
 	// followTails bounds the beginnings of epochs that are held in memory, in bytes; beyond it only
 	// the longest goes on.
 	followTails = 16 << 20
+	// followRun is more than an epoch is by default (statestore.uncommitted.max.bytes).
+	followRun = 32 << 20
 	// endEvery is how often the changelogs' ends are asked for, beside what fetches tell.
 	endEvery = 5 * time.Second
 	// tendEvery is how often lags are published.

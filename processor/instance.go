@@ -56,8 +56,8 @@ type Instance struct {
 
 	// owned by the loop
 	slots      map[int32]*slot
-	wanted     map[int32]bool // tasks to keep a copy of
-	claims     []*task        // opened, to be claimed in the next transaction
+	wanted     map[int32]following // tasks to keep a copy of
+	claims     []*task             // opened, to be claimed in the next transaction
 	leaves     []*leave
 	cycle      cycle
 	prod       *producer

@@ -72,10 +72,10 @@ func TestPlacement(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got := placeTasks(c.members, c.tasks, c.rules)
 			for _, f := range got.standby {
-				slices.SortFunc(f, func(a, b following) int { return int(a.partition - b.partition) })
+				slices.SortFunc(f, byPartition)
 			}
-			if !reflect.DeepEqual(got.active, c.active) || !reflect.DeepEqual(got.standby, c.standby) {
-				t.Errorf("\n got %v, %v\nwant %v, %v", got.active, got.standby, c.active, c.standby)
+			if want := (placement{c.active, c.standby}); !reflect.DeepEqual(got, want) {
+				t.Errorf("\n got %v\nwant %v", got, want)
 			}
 		})
 	}
@@ -147,8 +147,8 @@ func (f *flock) check(got placement) {
 		seen := make(map[int32]bool)
 		for _, s := range all {
 			if holder[s.partition] == m || seen[s.partition] || f.members[m].plain {
-				f.t.Fatalf("member %d (plain %v) follows %v and runs %v", m, f.members[m].plain, all,
-					got.active[m])
+				f.t.Fatalf("member %d (plain %v) follows %v and runs %v", m, f.members[m].plain,
+					all, got.active[m])
 			}
 			seen[s.partition] = true
 			held[s.partition]++
@@ -234,7 +234,8 @@ func TestPlacementProperties(t *testing.T) {
 			need := f.least()
 			for ; ; rounds++ {
 				got := placeTasks(f.members, f.tasks, f.rules)
-				if again := placeTasks(f.members, f.tasks, f.rules); !reflect.DeepEqual(got, again) {
+				again := placeTasks(f.members, f.tasks, f.rules)
+				if !reflect.DeepEqual(got, again) {
 					t.Fatalf("group %d: two leaders decide %v and %v", n, got, again)
 				}
 				f.check(got)
@@ -255,8 +256,8 @@ func TestPlacementProperties(t *testing.T) {
 					t.Fatalf("group %d: member %d has %d of %d tasks", n, m, k, f.tasks)
 				}
 			}
-			// Warm-ups delay, and what is free meanwhile may change the plan: then more moves are in
-			// order, but never without need.
+			// Warm-ups delay, and what is free meanwhile may change the plan: then more moves are
+			// in order, but never without need.
 			if moves > 2*need || moves > need && f.rules.acceptable >= everything {
 				t.Fatalf("group %d: %d moves, %d would have done", n, moves, need)
 			}
@@ -291,9 +292,11 @@ func (f *flock) least() int {
 	return n
 }
 
-// TestUserData: what is written is read, what is torn is refused, what a later version adds is left.
+// TestUserData: what is written is read, what is torn is refused, what a later version adds is
+// left.
 func TestUserData(t *testing.T) {
-	copies := []replica{{0, copyClosed, 0, -1}, {7, copyActive, 1 << 40, 0}, {300, copyStandby, 9, 5}}
+	copies := []replica{{0, copyClosed, 0, -1}, {7, copyActive, 1 << 40, 0},
+		{300, copyStandby, 9, 5}}
 	b := encodeCopies(copies)
 	if got, err := decodeCopies(append(b, 1, 2)); err != nil || !reflect.DeepEqual(got, copies) {
 		t.Errorf("%v, %v", got, err)

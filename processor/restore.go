@@ -39,10 +39,10 @@ type restore struct {
 const (
 	// restoreBatch bounds the changes held between two writes to the store, in bytes.
 	restoreBatch = 8 << 20
-	// fenceAfter is how long a restore waits for another writer's open transaction before it looks
-	// whose it is: one that is being committed right now ends by itself. Whoever gave the task up in
-	// order has decided its epochs before, so what is open belongs to the dead, and waiting for it
-	// is part of the pause that a takeover is.
+	// fenceAfter is how long a restore waits for another writer's open transaction before it
+	// looks whose it is: one that is being committed right now ends by itself. Whoever gave the
+	// task up in order has decided its epochs before, so what stays open belongs to the dead, and
+	// waiting for it is part of a takeover's pause.
 	fenceAfter = 100 * time.Millisecond
 	// fencePatience bounds the wait for an open transaction to be aborted.
 	fencePatience = 5 * time.Second

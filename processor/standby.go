@@ -16,8 +16,10 @@ import (
 )
 
 // standby is the copy of one task that runs elsewhere. What it writes to its store ends with a
-// position record, never in the middle of an epoch, so that the copy is at any time the state of
-// one epoch. The follower (follow.go) moves it; the loop begins and ends it.
+// position record, never in the middle of an epoch, so that a copy that has caught up is the state
+// of one epoch. Only compaction, which leaves one position record for many epochs, makes runs that
+// are too long to be held: they are written in parts, under the position before them, as a restore
+// does. The follower (follow.go) moves a copy; the loop begins and ends it.
 type standby struct {
 	in        *Instance
 	partition int32
@@ -48,10 +50,10 @@ type standby struct {
 
 // follow has the instance keep the copies that the leader wants, and give up the others.
 func (in *Instance) follow(d duties) {
-	in.wanted = make(map[int32]bool)
+	in.wanted = make(map[int32]following)
 	for _, f := range d.follow {
 		if f.partition < in.bind.partitions {
-			in.wanted[f.partition] = true
+			in.wanted[f.partition] = f
 		}
 	}
 	in.arrange()
@@ -70,7 +72,7 @@ func (in *Instance) arrange() {
 		return
 	}
 	for _, sb := range in.standbys.all() {
-		if !in.wanted[sb.partition] && in.slots[sb.partition] == nil {
+		if _, wanted := in.wanted[sb.partition]; !wanted && in.slots[sb.partition] == nil {
 			in.retire(sb)
 		}
 	}
@@ -85,6 +87,7 @@ func (in *Instance) arrange() {
 func (in *Instance) adopt(p int32, disk *statestore.Pebble) {
 	sb := &standby{in: in, partition: p, name: taskName(in.pipe.name, p), disk: disk, end: -1,
 		flushed: time.Now()}
+	sb.warm.Store(in.wanted[p].warm)
 	in.standbys.put(sb)
 	in.background(func() {
 		sb.mu.Lock()
@@ -101,7 +104,8 @@ func (in *Instance) adopt(p int32, disk *statestore.Pebble) {
 // keepOpen has a task that is given up leave its store open if this instance is to keep a copy.
 func (in *Instance) keepOpen(p int32) {
 	if s := in.slots[p]; s != nil && s.task != nil && !s.closing && s.err == nil {
-		s.handOn = in.wanted[p] && !in.stopping
+		_, wanted := in.wanted[p]
+		s.handOn = wanted && !in.stopping
 	}
 }
 
@@ -179,6 +183,7 @@ func (sb *standby) halt(why error) {
 	if errors.As(why, &refused) {
 		sb.halted = fmt.Sprintf("%s; %s", refused.What, refused.Mend)
 	}
+	sb.in.copies.closed(sb.partition)
 	sb.say(StandbyHalted)
 }
 
@@ -246,6 +251,7 @@ func (sb *standby) take(rec *kgo.Record) error {
 	sb.size += int64(len(rec.Key) + len(rec.Value))
 	switch control := rec.Attrs.IsControl(); {
 	case !control && string(rec.Key) == statestore.PositionKey:
+	case sb.size > followRun:
 	case !control && !statestore.Internal(rec.Key):
 		sb.inside = true
 		return nil

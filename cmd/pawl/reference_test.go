@@ -114,7 +114,8 @@ func metricsTable(t *testing.T) string {
 	t.Helper()
 	m := metrics.New("fraud", func() processor.Status {
 		return processor.Status{State: "RUNNING", Tasks: []processor.TaskStatus{{Name: "fraud-0",
-			Inputs: []processor.InputStatus{{Topic: "transactions"}}}}}
+			Inputs: []processor.InputStatus{{Topic: "transactions"}}}},
+			Standbys: []processor.StandbyStatus{{Name: "fraud-1"}}}
 	})
 	l := m.Listener()
 	l.EpochAborted(processor.AbortInfo{Reason: "produce"})
