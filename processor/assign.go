@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"os"
 	"sync"
 	"time"
 
@@ -38,6 +38,7 @@ func (in *Instance) assigned(parts []int32) {
 	if in.stopping {
 		return
 	}
+	in.startup.done(stepGroup)
 	for _, p := range parts {
 		if in.slots[p] == nil {
 			in.slots[p] = &slot{}
@@ -71,6 +72,7 @@ func (in *Instance) open(p int32) {
 		if s.disk = in.handedOver(p); s.disk == nil {
 			s.disk, err = in.openDisk(name)
 		}
+		in.startup.done(stepStores)
 		in.post(func() {
 			switch {
 			case err != nil:
@@ -82,13 +84,32 @@ func (in *Instance) open(p int32) {
 	}()
 }
 
-// openDisk opens a task's store; a damaged one is removed, since the changelog has it all.
+// downloaded says that a whole store from a checkpoint waits to take a closed one's place.
+func (in *Instance) downloaded(name string) bool {
+	_, err := os.Stat(in.taskDir(name) + newSuffix)
+	return err == nil
+}
+
+// adoptDownloaded lets it.
+func (in *Instance) adoptDownloaded(name string) error {
+	if !in.downloaded(name) {
+		return nil
+	}
+	dir := in.taskDir(name)
+	return in.env.Adopt(dir+newSuffix, dir)
+}
+
+// openDisk opens a task's store; a damaged one is removed, since the changelog has it all. A whole
+// one that was downloaded when an earlier process died takes its place.
 func (in *Instance) openDisk(name string) (*statestore.Pebble, error) {
-	dir := filepath.Join(in.stateDir, name)
+	if err := in.adoptDownloaded(name); err != nil {
+		return nil, err
+	}
+	dir := in.taskDir(name)
 	disk, err := in.env.OpenPebble(dir)
 	var corrupt *statestore.CorruptError
 	if errors.As(err, &corrupt) {
-		in.notice("%v; it is removed and restored from the changelog", err)
+		in.notice("%v; it is removed and restored", err)
 		if err := in.env.Remove(dir); err != nil {
 			return nil, err
 		}
@@ -104,6 +125,7 @@ func (in *Instance) claimed(t *task, offset int64) {
 		return
 	}
 	in.cfg.Point("claimed")
+	in.startup.done(stepClaims)
 	at := s.disk.Mark().Offset
 	in.copies.set(replica{t.partition, copyActive, at, max(offset+1-at, 0)})
 	in.taskState(t.partition, TaskRestoring, "", "")
@@ -120,27 +142,12 @@ func (in *Instance) restore(s *slot, t *task, claim int64) error {
 	if err := in.proveChangelog(t.name, s.disk.Mark()); err != nil {
 		return err
 	}
-	if in.tooOld(s.disk.Mark()) {
-		in.notice("task %s: its store is older than half of the changelog's delete.retention.ms; "+
-			"it is rebuilt, or deleted keys could come back", t.name)
-		if err := in.rebuild(s, t); err != nil {
-			return err
-		}
-	}
-	r := &restore{in: in, task: t.name, partition: t.partition, store: s.disk, claim: claim}
-	err := r.run(s.ctx)
-	if errors.Is(err, errOutdated) {
-		in.notice("task %s: %v; it is rebuilt from the start of the changelog", t.name, err)
-		if err := in.rebuild(s, t); err != nil {
-			return err
-		}
-		r = &restore{in: in, task: t.name, partition: t.partition, store: s.disk, claim: claim}
-		err = r.run(s.ctx)
-	}
+	r, err := in.climb(s, t, claim)
 	if err != nil {
 		return err
 	}
 	in.cfg.Point("restored")
+	in.startup.done(stepRestore)
 	if err := in.keepSchemas(s.ctx, s.disk, r.schemas); err != nil {
 		return err
 	}
@@ -151,6 +158,7 @@ func (in *Instance) restore(s *slot, t *task, claim int64) error {
 	if err != nil {
 		return err
 	}
+	in.startup.done(stepProof)
 	t.fresh = fresh
 	t.merge = newMerge(in.bind, &t.core.position, lim.end)
 	t.ahead = newAhead(s.ctx, t, false)
@@ -167,7 +175,7 @@ func (in *Instance) rebuild(s *slot, t *task) error {
 	if err := s.disk.Close(); err != nil {
 		return err
 	}
-	dir := filepath.Join(in.stateDir, t.name)
+	dir := in.taskDir(t.name)
 	if err := in.env.Remove(dir); err != nil {
 		return err
 	}
@@ -267,19 +275,28 @@ func (in *Instance) restored(s *slot, t *task, err error) {
 		in.refuse(t, refused)
 		return
 	case errors.As(err, &clash):
-		in.refuse(t, &RefusedError{Task: t.name, What: "its state cannot be read: " + err.Error(),
-			Mend: "run the version that wrote it, or give the new fields defaults"})
+		in.refuse(t, clashed(t.name, err))
 		return
 	case err != nil:
 		in.again(s, t, err)
 		return
 	}
+	t.checkpoints = in.newCheckpointer(t, s.disk)
 	in.taskState(t.partition, TaskRunning, "", "")
+	if t.checkpoints != nil {
+		s.work.Go(func() { t.checkpoints.run(s.ctx) })
+	}
 	s.work.Add(2)
 	go func() { defer s.work.Done(); t.run(s.ctx) }()
 	go func() { defer s.work.Done(); t.spill(s.ctx) }()
 	in.fetch.start(t, t.inbox.gen, append([]record.Input(nil), t.core.position.Inputs...))
 	in.setState()
+}
+
+// clashed refuses state that today's tables cannot read.
+func clashed(task string, err error) *RefusedError {
+	return &RefusedError{Task: task, What: "its state cannot be read: " + err.Error(),
+		Mend: "run the version that wrote it, or give the new fields defaults"}
 }
 
 // again closes a task that could not start and opens it anew after a while.
@@ -317,8 +334,15 @@ func (in *Instance) close(p int32, then func()) {
 	t.closed.Store(true)
 	in.fetch.stop(p)
 	s.cancel(errClosed)
+	last := in.stopping && s.state == TaskRunning && in.cfg.Checkpoints.Config.OnStop
 	in.background(func() {
 		s.work.Wait()
+		if last && t.checkpoints != nil {
+			t.checkpoints.atStop(in.ctx)
+		}
+		t.shutViews()
+		// A store that a download is to replace is not gone on with.
+		s.handOn = s.handOn && !in.downloaded(t.name)
 		err := s.closeStore(t)
 		in.post(func() {
 			s.task, s.closing, s.busy = nil, false, false

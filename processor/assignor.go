@@ -13,10 +13,11 @@ import (
 // which Kafka's own sticky assignor does not promise. Moves are cooperative: revoked in one round,
 // assigned in the next.
 type assignor struct {
-	topics []string
-	rules  rules
-	copies func() []replica
-	told   func(duties) // what the leader wants of this member, before its tasks change
+	topics  []string
+	rules   rules
+	address string // told to the group
+	copies  func() []replica
+	told    func(duties) // what the leader wants of this member, before its tasks change
 }
 
 // ProtocolName implements kgo.GroupBalancer.
@@ -42,7 +43,7 @@ func (a *assignor) JoinGroupMetadata(interests []string, current map[string][]in
 	slices.SortFunc(meta.OwnedPartitions, func(x, y kmsg.ConsumerMemberMetadataOwnedPartition) int {
 		return cmp.Compare(x.Topic, y.Topic)
 	})
-	meta.UserData = encodeCopies(a.copies())
+	meta.UserData = withAddress(encodeCopies(a.copies()), a.address)
 	return meta.AppendTo(nil)
 }
 
@@ -133,7 +134,8 @@ func candidates(b *kgo.ConsumerBalancer, topic string, tasks int32) []candidate 
 	all := make([]candidate, len(b.Members()))
 	for m, owned := range ownedTasks(b, topic, tasks) {
 		_, meta := b.MemberAt(m)
-		copies, err := decodeCopies(meta.UserData)
+		data, _ := splitAddress(meta.UserData)
+		copies, err := decodeCopies(data)
 		all[m] = candidate{plain: err != nil, owned: owned, copies: copies}
 	}
 	return all

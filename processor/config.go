@@ -75,6 +75,8 @@ type Config struct {
 	NoProvenance bool
 	// Compression of produced batches: none, snappy, lz4 or zstd. Default snappy.
 	Compression string
+	// Advertise is host:port at which the other instances reach this one's HTTP; "" for nowhere.
+	Advertise string
 	// Dialer opens broker connections; default a plain TCP dial.
 	Dialer func(ctx context.Context, network, host string) (net.Conn, error)
 	// KafkaOptions are appended to every client's options (TLS, SASL).
@@ -88,6 +90,9 @@ type Config struct {
 	// of cacheBytes for all of them, and whom to tell of a fault after which the instance must end.
 	// A simulation puts a disk in memory under them; the lock of StateDir stays where it is.
 	Stores func(cacheBytes int64, fail func(error)) *statestore.Env
+
+	// Checkpoints says where copies of the stores are kept; the zero value: nowhere.
+	Checkpoints Checkpoints
 
 	// watchEvery is how often it is looked whether global topics were given new partitions.
 	watchEvery time.Duration
@@ -117,6 +122,7 @@ func (c *Config) EnsureDefaults() {
 	if c.AcceptableLag == 0 {
 		c.AcceptableLag = 10_000
 	}
+	c.Checkpoints.ensureDefaults()
 	if c.ReplicationFactor == 0 {
 		c.ReplicationFactor = -1
 	}
@@ -193,7 +199,7 @@ func (c *Config) Validate() error {
 	if _, err := compression(c.Compression); err != nil {
 		fault("compression.type", c.Compression, "%v", err)
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, c.Checkpoints.validate(c.ApplicationID))...)
 }
 
 func (c *Config) validateTimes(fault func(key string, value any, format string, args ...any)) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -76,13 +75,10 @@ func (in *Instance) findCopies() {
 	look.SetLimit(inspections)
 	for p := range in.bind.partitions {
 		look.Go(func() error {
-			dir := filepath.Join(in.stateDir, taskName(in.pipe.name, p))
-			err := in.env.Inspect(dir, func(s *statestore.Pebble) error {
-				if m := s.Mark(); m.Topic == in.bind.changelogID && !in.tooOld(m) {
-					in.copies.set(replica{partition: p, offset: m.Offset, lag: -1})
-				}
-				return nil
-			})
+			err := in.adoptDownloaded(taskName(in.pipe.name, p))
+			if err == nil {
+				err = in.findCopy(p)
+			}
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				in.notice("task %s: its store cannot be looked into: %v", taskName(in.pipe.name, p),
 					err)
@@ -91,6 +87,16 @@ func (in *Instance) findCopies() {
 		})
 	}
 	_ = look.Wait() // no look fails
+}
+
+func (in *Instance) findCopy(p int32) error {
+	dir := in.taskDir(taskName(in.pipe.name, p))
+	return in.env.Inspect(dir, func(s *statestore.Pebble) error {
+		if m := s.Mark(); m.Topic == in.bind.changelogID && !in.tooOld(m) {
+			in.copies.set(replica{partition: p, offset: m.Offset, lag: -1})
+		}
+		return nil
+	})
 }
 
 // The user data of a member's subscription, in the JoinGroup request:
@@ -103,6 +109,7 @@ func (in *Instance) findCopies() {
 //	1          kind: 0 closed, 1 standby, 2 active
 //	uvarint    next changelog offset
 //	uvarint    lag + 1; 0: not known
+//	         the address of its HTTP, if it has one, as directory.go has it
 //
 // The user data of a member's assignment, in the SyncGroup response:
 //
@@ -114,7 +121,8 @@ func (in *Instance) findCopies() {
 //	uvarint    partition
 //	1          1: a warm-up, 0: a standby
 //
-// A reader takes what it knows and leaves what follows. A higher version may only add at the end.
+// A reader takes what it knows and leaves what follows. A higher version may only add behind what
+// there is, of a subscription before the address, which is read from the end.
 const userDataVersion = 1
 
 var errUserData = errors.New("user data is torn")

@@ -20,8 +20,11 @@
 // Operators, handlers made of tables and timers: operator.go (stateless), dedupe.go, window.go,
 // session.go, count.go, timeline.go (and sliding windows), join.go, pattern.go. Then epoch.go (the
 // cycle), transaction.go (the commit, and what a death at each of its points leaves) and points.go.
-// Around it: instance.go (the loop), client.go, assign.go, restore.go and prove.go (taking a task
-// over), leave.go and fault.go (giving it up), standby.go, follow.go and digest.go (copies of tasks
-// that run elsewhere), memory.go, status.go, event.go (what Listeners are told), errors.go. Beside
-// it: offline.go and offlinetask.go (the same tasks without a cluster).
+// Around it: instance.go (the loop), client.go, subjects.go (ids of schemas), startup.go (what a
+// start takes), assign.go, ladder.go, changelog.go, restore.go and prove.go (taking a task over),
+// checkpoints.go and checkpointing.go (copies of its store), leave.go and fault.go (giving it up),
+// standby.go, follow.go and digest.go (copies of tasks that run elsewhere), memory.go, status.go,
+// event.go (what Listeners are told), errors.go; view.go and directory.go (committed state, and
+// where the others' is), examine.go (why a task would refuse to start). Beside it: offline.go and
+// offlinetask.go (the same tasks without a cluster).
 package processor

@@ -331,6 +331,9 @@ func (in *Instance) report(shares []*Effects, began time.Time) {
 	if info.Tasks == 0 {
 		return
 	}
+	if info.Records > 0 {
+		in.started()
+	}
 	in.tell(func(l *Listener) {
 		if l.EpochCommitted != nil {
 			l.EpochCommitted(info)
@@ -366,7 +369,7 @@ func (t *task) spill(ctx context.Context) {
 			}
 			spilled = now
 			t.in.cfg.Point("spilling")
-			err := write()
+			err := t.write(write)
 			t.in.cfg.Point("spilled")
 			if err != nil {
 				t.in.die(err)
@@ -374,4 +377,11 @@ func (t *task) spill(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// write spills or flushes the store, which two may not do at once.
+func (t *task) write(act func() error) error {
+	t.spilling.Lock()
+	defer t.spilling.Unlock()
+	return act()
 }

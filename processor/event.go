@@ -13,6 +13,11 @@ type Listener struct {
 	Restore func(RestoreInfo)
 	// Standby fires when the copy of a task that runs elsewhere enters a state.
 	Standby func(StandbyStatus)
+	// Checkpoint fires when a checkpoint of a task was taken, or failed.
+	Checkpoint func(CheckpointInfo)
+	// Startup fires once, at the first commit of records with all tasks running, with what that
+	// took.
+	Startup func(StartupInfo)
 	// EpochCommitted fires after an epoch's transaction committed and its state was applied.
 	EpochCommitted func(EpochInfo)
 	// EpochAborted fires after an epoch was given up; its records will be processed again.
@@ -56,6 +61,24 @@ type RestoreInfo struct {
 	Elapsed       time.Duration
 	Done          bool
 	FromLocalDisk bool // the store on disk was usable, so only the tail was read
+
+	Rung           Rung          // what it restores from
+	From           int64         // changelog offset that reading began at
+	Checkpoint     string        // id of the one that is or was downloaded
+	Downloaded     int64         // bytes of it
+	DownloadSize   int64         // all of them
+	DownloadOffset int64         // changelog offset at which it stands
+	PerSecond      float64       // records, or bytes while a checkpoint is being downloaded
+	Left           time.Duration // by what was done so far; 0 while unknown
+}
+
+// share is how much of the restore is done, 0 to 1.
+func (r *RestoreInfo) share() float64 {
+	at := float64(r.Offset)
+	if r.Offset == 0 && r.DownloadSize > 0 {
+		at = float64(r.DownloadOffset) * float64(r.Downloaded) / float64(r.DownloadSize)
+	}
+	return min(at/float64(max(r.Target, 1)), 1)
 }
 
 // EpochInfo describes one committed epoch of the instance.

@@ -20,3 +20,9 @@ func (c *Config) WatchEvery(d time.Duration) { c.watchEvery = d }
 
 // EntryHash is what one entry adds to the state digest.
 func EntryHash(key, value []byte) uint64 { return entryHash(key, value) }
+
+// Patience sets how long a restore waits for a storage of checkpoints that gives it nothing.
+func (c *Checkpoints) Patience(d time.Duration) { c.patience = d }
+
+// LongTail sets the least tail for which a store is weighed against a checkpoint.
+func (c *Checkpoints) LongTail(offsets int64) { c.longTail = offsets }

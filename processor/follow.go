@@ -50,6 +50,10 @@ const (
 	followTails = 16 << 20
 	// followRun is more than an epoch is by default (statestore.uncommitted.max.bytes).
 	followRun = 32 << 20
+	// followWrite is from how many bytes on what was read is written before a fetch is through;
+	// followKeep is how much memory a copy keeps for the next time: there may be many.
+	followWrite = 8 << 20
+	followKeep  = 256 << 10
 	// endEvery is how often the changelogs' ends are asked for, beside what fetches tell.
 	endEvery = 5 * time.Second
 	// tendEvery is how often lags are published.
@@ -226,12 +230,15 @@ func (f *standbys) deliver(fetches kgo.Fetches) error {
 			return
 		}
 		sb.end = max(sb.end, p.LastStableOffset)
+		if f.missed(sb) {
+			return
+		}
 		for _, rec := range p.Records {
 			if err := sb.take(rec); err != nil {
 				sb.halt(err)
 				return
 			}
-			if sb.r.size > restoreBatch {
+			if sb.r.load.Full() {
 				if _, failed = sb.write(); failed != nil {
 					return
 				}
@@ -241,6 +248,18 @@ func (f *standbys) deliver(fetches kgo.Fetches) error {
 		sb.publish()
 	})
 	return failed
+}
+
+// missed says that a copy has heard nothing for so long, as when the brokers were away, that
+// compaction may have dropped a deletion that it never read; then it is to be made anew.
+func (f *standbys) missed(sb *standby) bool {
+	if time.Since(sb.heard) > f.in.tombstones/2 && !sb.anew {
+		f.in.notice("standby of task %s: it has read nothing for half of the changelog's "+
+			"delete.retention.ms; it is rebuilt, or deleted keys could come back", sb.name)
+		sb.anew = true
+	}
+	sb.heard = time.Now()
+	return sb.anew
 }
 
 // faulty sees to a fetch error that retries do not mend.
@@ -368,7 +387,7 @@ func (f *standbys) tendOne(sb *standby, now time.Time) (need, error) {
 	sb.publish()
 	if now.Sub(sb.flushed) > flushEvery && unknown == 0 {
 		sb.flushed = now
-		if err := errors.Join(sb.r.apply(), sb.disk.Flush()); err != nil { // the mark's time, too
+		if err := errors.Join(sb.r.write(), sb.disk.Flush()); err != nil { // the mark's time, too
 			return need{}, err
 		}
 	}
@@ -409,7 +428,7 @@ func (f *standbys) look(ctx context.Context) {
 		if sb.r != nil && !sb.over {
 			sb.end = max(sb.end, end.Offset)
 			if sb.lag() == 0 && sb.r.mark.Position != nil {
-				sb.r.mark.Time = began.UnixMilli()
+				sb.r.since, sb.heard = began.UnixMilli(), began
 			}
 		}
 		sb.mu.Unlock()
@@ -428,7 +447,7 @@ func (f *standbys) hold() {
 		if sb.size > most {
 			most, longest = sb.size, p
 		}
-		stuck[p] = sb.r != nil && sb.r.size > restoreBatch
+		stuck[p] = sb.r != nil && sb.r.load.Full()
 		sb.mu.Unlock()
 	}
 	topic := f.in.bind.changelog.name

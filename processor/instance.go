@@ -35,6 +35,7 @@ type Instance struct {
 	fetch      *fetcher
 	copies     copies
 	standbys   *standbys
+	startup    startup
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -50,9 +51,10 @@ type Instance struct {
 		sync.Mutex
 		m map[*kgo.Client]bool
 	}
-	wake    chan struct{}
-	timer   *time.Timer
-	running atomic.Int64 // assigned tasks, for sharing out memory
+	wake     chan struct{}
+	timer    *time.Timer
+	running  atomic.Int64  // assigned tasks, for sharing out memory
+	restores chan struct{} // a place for each restore at work while tasks run
 
 	// owned by the loop
 	slots      map[int32]*slot
@@ -67,6 +69,13 @@ type Instance struct {
 	holdUntil  time.Time // no epoch is sealed before, after an abort
 	retryDelay time.Duration
 
+	uploading chan struct{} // has room for one: checkpoints are taken one at a time
+	last      struct {      // checkpoints of a stop, to be uploaded
+		sync.Mutex
+		uploads []func(context.Context)
+	}
+
+	moves    moves
 	openedAt atomic.Int64 // when the transaction in flight began, ns; 0: none
 	ending   atomic.Bool  // its end is sent and not answered
 	statusMu sync.Mutex   // guards what follows
@@ -216,6 +225,7 @@ func (in *Instance) stop() {
 				in.notice("%v; the group notices after session.timeout", err)
 			}
 			cancel()
+			in.uploadLast()
 		case <-in.ctx.Done():
 		}
 		in.cancel(nil)
@@ -244,6 +254,7 @@ func (in *Instance) shutDown() {
 			continue
 		}
 		t := s.task
+		t.shutViews()
 		s.handOn = false
 		if crash || failure != nil {
 			t = &task{} // nothing more is written

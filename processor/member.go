@@ -118,7 +118,7 @@ func (in *Instance) newMember() (*kgo.Client, error) {
 		kgo.ConsumeTopics(topics...),
 		kgo.InstanceID(in.cfg.InstanceID),
 		kgo.Balancers(&assignor{topics: topics, rules: in.rules(), copies: in.copies.list,
-			told: in.group.told}),
+			told: in.group.told, address: in.cfg.Advertise}),
 		kgo.SessionTimeout(in.cfg.SessionTimeout),
 		kgo.HeartbeatInterval(heartbeat(in.cfg.SessionTimeout)),
 		kgo.RebalanceTimeout(max(time.Minute, in.cfg.SessionTimeout)),

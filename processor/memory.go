@@ -74,3 +74,9 @@ func (in *Instance) queueLimit() int64 { return min(in.perTask(in.cfg.MemoryMax/
 func (in *Instance) epochLimit() int64 { return in.perTask(in.cfg.UncommittedMaxBytes) }
 func (in *Instance) cacheLimit() int64 { return in.perTask(in.cfg.MemoryMax / 4) }
 func (in *Instance) spillLimit() int64 { return min(in.perTask(in.cfg.MemoryMax/8), 32<<20) }
+
+// restoreLimit is the memory of what a restore has read and not written: a task that is restored
+// has no decoded cache yet.
+func (in *Instance) restoreLimit() int64 {
+	return min(in.perTask(in.cfg.MemoryMax/4), restoreRun)
+}

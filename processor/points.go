@@ -22,3 +22,15 @@ func Points() []string {
 		"revoking",    // tasks are to be given up, their last epoch is open
 	}
 }
+
+// CheckpointPoints are the names that Config.Point is called with by instances that keep
+// checkpoints, beside Points.
+func CheckpointPoints() []string {
+	return []string{
+		"checkpoint-copied",   // the store is copied, nothing is uploaded
+		"checkpoint-uploaded", // all files are, and no manifest: there is no checkpoint yet
+		"checkpoint-written",  // the checkpoint is there, its copy not yet removed
+		"checkpoint-pruned",   // old ones were given up
+		"restore-downloaded",  // a checkpoint is there whole, and not in the store's place
+	}
+}

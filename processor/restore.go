@@ -28,17 +28,25 @@ type restore struct {
 	store     statestore.Store
 	claim     int64 // offset of our claim record
 	began     time.Time
+	since     int64         // no deletion was missed that was still in the log then, Unix ms
+	before    time.Duration // what was spent on the download
 	info      RestoreInfo
 	schemas   map[stateSchema]bool // writer schemas met
-	whole     bool                 // only its owner knows when an epoch is complete
-	pending   []statestore.Change
-	size      int64
+	met       []stateSchema        // the same, to be looked through without making a key
+	kept      map[stateSchema]bool // those whose text is in the store
+	load      *statestore.Load
+	written   time.Time // when the store last got what was read
+	position  []byte    // the last position record's value, in memory of its own
 	mark      statestore.Mark
 }
 
 const (
-	// restoreBatch bounds the changes held between two writes to the store, in bytes.
-	restoreBatch = 8 << 20
+	// restoreRun bounds the changes held between two writes to the store, in bytes: large runs make
+	// few files, but fresh memory costs time.
+	restoreRun = 64 << 20
+	// restoreWrite is how often what was read is written at least, so that a restore that is
+	// interrupted need not read it again.
+	restoreWrite = 10 * time.Second
 	// fenceAfter is how long a restore waits for another writer's open transaction before it
 	// looks whose it is: one that is being committed right now ends by itself. Whoever gave the
 	// task up in order has decided its epochs before, so what stays open belongs to the dead, and
@@ -51,28 +59,41 @@ const (
 // errOutdated says that the store on disk cannot be brought up to date and must be rebuilt.
 var errOutdated = errors.New("store is outdated")
 
-func (r *restore) run(ctx context.Context) error {
+// begin readies what is read into, run bytes at a time.
+func (r *restore) begin(run int64) error {
+	known, err := statestore.Schemas(r.store)
+	if err != nil {
+		return err
+	}
+	r.kept = make(map[stateSchema]bool)
+	for _, k := range known {
+		r.kept[stateSchema{k.Table, k.ID}] = true
+	}
 	r.began = time.Now()
+	r.written = r.began
 	r.mark = r.store.Mark()
+	r.since = r.mark.Time
 	if r.mark.Offset == 0 {
-		r.mark.Topic = r.in.bind.changelogID
+		r.mark.Topic, r.since = r.in.bind.changelogID, r.began.UnixMilli()
 	}
 	r.schemas = make(map[stateSchema]bool)
-	r.info = RestoreInfo{Task: r.task, Target: r.claim + 1, Offset: r.mark.Offset,
-		FromLocalDisk: r.mark.Offset > 0}
+	r.load = statestore.NewLoad(r.store, run)
+	r.before = r.info.Elapsed
+	r.info.Offset, r.info.From = r.mark.Offset, r.mark.Offset
+	r.info.FromLocalDisk = r.info.Rung == RungTail
+	return nil
+}
+
+func (r *restore) run(ctx context.Context) error {
+	if err := r.begin(r.in.restoreLimit()); err != nil {
+		return err
+	}
+	stood := r.mark.Position
 	from := kgo.NewOffset().At(r.mark.Offset)
 	if r.mark.Offset == 0 {
 		from = kgo.NewOffset().AtStart()
 	}
-	cl, err := r.in.client("restore",
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
-			r.in.bind.changelog.name: {r.partition: from}}),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxWait(100*time.Millisecond),
-		kgo.FetchMaxPartitionBytes(8<<20),
-	)
+	cl, err := r.in.changelogClient(r.partition, from)
 	if err != nil {
 		return err
 	}
@@ -82,15 +103,14 @@ func (r *restore) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.apply(); err != nil {
+	if err := r.apply(ctx); err != nil {
 		return err
 	}
-	r.info.Done, r.info.Elapsed = true, time.Since(r.began)
-	r.in.tell(func(l *Listener) {
-		if l.Restore != nil {
-			l.Restore(r.info)
-		}
-	})
+	if r.info.FromLocalDisk && bytes.Equal(stood, r.mark.Position) {
+		r.info.Rung = RungLocal
+	}
+	r.info.Done, r.info.WaitingFor = true, ""
+	r.tell()
 	return nil
 }
 
@@ -126,27 +146,64 @@ func (r *restore) poll(ctx context.Context, cl *kgo.Client) error {
 			return fmt.Errorf("read changelog %s-%d: %w", e.Topic, e.Partition, e.Err)
 		}
 	}
-	var failed error
-	fetches.EachRecord(func(rec *kgo.Record) {
-		if failed == nil && r.info.Offset <= r.claim {
-			failed = r.take(rec)
-		}
-	})
-	if failed != nil {
-		return failed
+	if err := r.takeAll(ctx, fetches); err != nil {
+		return err
 	}
 	if r.info.Offset == before {
 		if r.info.WaitingFor = "a transaction"; !mutant.Is(mutant.NoFence) {
 			r.info.WaitingFor = r.fence(ctx)
 		}
 	}
-	r.info.Elapsed = time.Since(r.began)
-	r.in.restoring(r.partition, r.info)
+	r.tell()
 	return nil
 }
 
-// take adds one changelog record. Changes reach the store together with the position record that
-// follows them; only a very long run without one is written earlier, under the old position.
+// tell publishes the progress.
+func (r *restore) tell() {
+	took := time.Since(r.began)
+	r.info.Elapsed = r.before + took
+	r.info.PerSecond = float64(r.info.Records) / max(took.Seconds(), 1e-3)
+	r.info.Left = remaining(took, r.info.Target-r.info.Offset, r.info.Offset-r.info.From)
+	r.in.restoring(r.partition, r.info)
+}
+
+// remaining is the time that is left when some of the way has taken so long; 0 while unknown.
+func remaining(took time.Duration, left, done int64) time.Duration {
+	if done <= 0 {
+		return 0
+	}
+	return time.Duration(float64(took) * float64(max(left, 0)) / float64(done))
+}
+
+// takeAll adds what was fetched. While tasks run, restores take turns, so that they leave half of
+// the processors to them.
+func (r *restore) takeAll(ctx context.Context, fetches kgo.Fetches) error {
+	if r.in.anyRuns() {
+		select {
+		case r.in.restores <- struct{}{}:
+			defer func() { <-r.in.restores }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	var failed error
+	fetches.EachRecord(func(rec *kgo.Record) {
+		if failed == nil && r.info.Offset <= r.claim {
+			if failed = r.take(rec); failed == nil && r.load.Full() {
+				failed = r.apply(ctx)
+			}
+		}
+		rec.Recycle()
+	})
+	if failed == nil && r.load.Bytes() > 0 && time.Since(r.written) > restoreWrite {
+		failed = r.apply(ctx)
+	}
+	return failed
+}
+
+// take adds one changelog record, whose memory is not kept. When the run goes to the store is for
+// whoever reads to say: a restore writes it when it is full, under the position before it if need
+// be, a standby at the end of an epoch.
 func (r *restore) take(rec *kgo.Record) error {
 	r.info.Offset = rec.Offset + 1
 	r.mark.Offset = rec.Offset + 1
@@ -158,23 +215,20 @@ func (r *restore) take(rec *kgo.Record) error {
 	r.mark.Time = rec.Timestamp.UnixMilli()
 	switch {
 	case string(rec.Key) == statestore.PositionKey:
-		r.mark.Position = rec.Value
+		r.position = append(r.position[:0], rec.Value...)
+		return nil
 	case statestore.Internal(rec.Key):
 		return nil
-	default:
-		if err := r.meet(rec.Key, rec.Value); err != nil {
-			return fmt.Errorf("changelog %s-%d offset %d: %w", rec.Topic, rec.Partition,
-				rec.Offset, err)
-		}
-		if mutant.Is(mutant.StaleStore) && r.info.FromLocalDisk {
-			return nil
-		}
-		r.pending = append(r.pending, statestore.Change{Key: rec.Key, Value: rec.Value})
-		r.size += int64(len(rec.Key) + len(rec.Value))
 	}
-	if r.size > restoreBatch && !r.whole {
-		return r.apply()
+	if err := r.meet(rec.Key, rec.Value); err != nil {
+		return fmt.Errorf("changelog %s-%d offset %d: %w", rec.Topic, rec.Partition, rec.Offset,
+			err)
 	}
+	if mutant.Is(mutant.StaleStore) && r.info.FromLocalDisk ||
+		mutant.Is(mutant.StaleCheckpoint) && r.info.Rung == RungCheckpoint {
+		return nil
+	}
+	r.load.Add(rec.Key, rec.Value)
 	return nil
 }
 
@@ -187,28 +241,71 @@ func (r *restore) meet(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	end := 1 + bytes.IndexByte(key[1:], 0) // the key begins with the table's name
-	r.schemas[stateSchema{string(key[1:end]), id}] = true
+	table := key[1 : 1+bytes.IndexByte(key[1:], 0)] // the key begins with the table's name
+	for _, m := range r.met {
+		if m.id == id && m.table == string(table) {
+			return nil
+		}
+	}
+	m := stateSchema{string(table), id}
+	r.met = append(r.met, m)
+	r.schemas[m] = true
 	return nil
 }
 
-// apply writes what was read. The newest change of a key must win, and a batch keeps no order
-// between equal keys, so earlier ones are dropped first.
-func (r *restore) apply() error {
+// apply brings what was read into the store, for which it may have to wait for the registry.
+func (r *restore) apply(ctx context.Context) error {
+	for {
+		unknown, err := r.keepTexts()
+		if err != nil {
+			return err
+		}
+		if unknown == 0 {
+			return r.write()
+		}
+		if _, err := r.in.schemaText(ctx, unknown); err != nil {
+			return err
+		}
+	}
+}
+
+// keepTexts stores the texts of the writer schemas that were met. It comes before what is written
+// in them: who goes on from the store's mark does not meet them again. It returns the id of one
+// whose text has to be fetched first, 0 for none.
+func (r *restore) keepTexts() (unknown int32, err error) {
+	var changes []statestore.Change
+	for _, m := range r.met {
+		if r.kept[m] {
+			continue
+		}
+		text, ok := r.in.bind.resolver.Text(m.id)
+		if !ok {
+			return m.id, nil
+		}
+		changes = append(changes, statestore.SchemaChange(
+			statestore.Schema{ID: m.id, Table: m.table, Text: text}))
+	}
+	if len(changes) == 0 {
+		return 0, nil
+	}
+	if err := r.store.Apply(changes, r.store.Mark()); err != nil {
+		return 0, err
+	}
+	for _, m := range r.met {
+		r.kept[m] = true
+	}
+	return 0, nil
+}
+
+// write brings what was read into the store.
+func (r *restore) write() error {
 	r.in.cfg.Point("restoring")
-	latest := make(map[string]int, len(r.pending))
-	for i, c := range r.pending {
-		latest[string(c.Key)] = i
+	if r.position != nil {
+		r.mark.Position = bytes.Clone(r.position)
 	}
-	changes := make([]statestore.Change, 0, len(latest))
-	for _, i := range latest {
-		changes = append(changes, r.pending[i])
-	}
-	if err := r.store.Apply(changes, r.mark); err != nil {
-		return err
-	}
-	r.pending, r.size = r.pending[:0], 0
-	return nil
+	r.written = time.Now()
+	r.mark.Time = max(r.mark.Time, r.since)
+	return r.load.Write(r.mark)
 }
 
 // fence ends an open transaction of the application that a dead or displaced instance left on the

@@ -34,13 +34,13 @@ type standby struct {
 	over    bool               // the follower is to leave it alone
 	halted  string             // why it cannot go on; its store is left as it is
 	r       *restore
-	kept    map[stateSchema]bool // writer schemas whose text is in the store
-	tail    []*kgo.Record        // the beginning of an epoch whose end is not read yet
-	size    int64                // of tail, in bytes
-	inside  bool                 // tail holds changes
-	end     int64                // of the changelog as last seen; -1: not yet
-	said    StandbyState         // what listeners know
+	tail    []*kgo.Record // the beginning of an epoch whose end is not read yet
+	size    int64         // of tail, in bytes
+	inside  bool          // tail holds changes
+	end     int64         // of the changelog as last seen; -1: not yet
+	said    StandbyState  // what listeners know
 	flushed time.Time
+	heard   time.Time   // when it last read what there was to read
 	checked time.Time   // when the digest was last compared
 	check   *inspection // of the digest, under way
 	proved  int64       // the last epoch whose digest was found right
@@ -138,23 +138,14 @@ func (sb *standby) open() error {
 	return sb.begin()
 }
 
-// begin reads what the store says of itself.
+// begin reads on from where the store stands.
 func (sb *standby) begin() error {
-	known, err := statestore.Schemas(sb.disk)
-	if err != nil {
+	sb.r = &restore{in: sb.in, task: sb.name, partition: sb.partition, store: sb.disk}
+	if err := sb.r.begin(followWrite); err != nil {
 		return err
 	}
-	sb.kept = make(map[stateSchema]bool)
-	for _, k := range known {
-		sb.kept[stateSchema{k.Table, k.ID}] = true
-	}
-	sb.r = &restore{in: sb.in, task: sb.name, partition: sb.partition, store: sb.disk, whole: true,
-		schemas: make(map[stateSchema]bool), mark: sb.disk.Mark()}
-	if sb.r.mark.Offset == 0 {
-		sb.r.mark.Topic = sb.in.bind.changelogID
-	}
 	sb.tail, sb.size, sb.inside = nil, 0, false
-	sb.checked, sb.proved = time.Time{}, 0
+	sb.checked, sb.proved, sb.heard = time.Time{}, 0, time.UnixMilli(sb.r.since)
 	sb.publish()
 	return nil
 }
@@ -270,30 +261,20 @@ func (sb *standby) take(rec *kgo.Record) error {
 // write brings whole epochs into the store, their writer schemas first. It returns the id of one
 // whose text has to be fetched before, 0 for none.
 func (sb *standby) write() (unknown int32, err error) {
-	var changes []statestore.Change
-	for met := range sb.r.schemas {
-		if sb.kept[met] {
-			continue
-		}
-		text, ok := sb.in.bind.resolver.Text(met.id)
-		if !ok {
-			return met.id, nil
-		}
-		changes = append(changes, statestore.SchemaChange(
-			statestore.Schema{ID: met.id, Table: met.table, Text: text}))
-	}
-	if len(changes) > 0 {
-		if err := sb.disk.Apply(changes, sb.disk.Mark()); err != nil {
-			return 0, err
-		}
-		for met := range sb.r.schemas {
-			sb.kept[met] = true
-		}
+	if unknown, err := sb.r.keepTexts(); err != nil || unknown != 0 {
+		return unknown, err
 	}
 	if sb.r.mark.Offset == sb.disk.Mark().Offset {
 		return 0, nil
 	}
-	return 0, sb.r.apply()
+	large := sb.r.load.Bytes() > followKeep
+	if err := sb.r.write(); err != nil {
+		return 0, err
+	}
+	if large {
+		sb.r.load = statestore.NewLoad(sb.disk, followWrite)
+	}
+	return 0, nil
 }
 
 // lag is how far the store is behind the changelog's end; -1 while that is not known.

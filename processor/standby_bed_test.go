@@ -410,26 +410,27 @@ func TestStandbyStorm(t *testing.T) {
 	}
 	total := 0
 	for n := range 15 {
-		b.stable() // kfake does not always let a group go on that lost a member while it rebalanced
+		b.stable(len(in)) // kfake does not always let a group go on that lost a member while it rebalanced
 		b.expel(string(rune('a' + n%len(in))))
 		b.produce(200, 20)
 		total += 200
 		time.Sleep(60 * time.Millisecond)
 	}
 	b.outputs(total)
-	b.stable()
-	for _, i := range in {
+	for n, i := range in {
+		b.stable(len(in) - n)
 		i.Stop()
 		ends(t, i)
 	}
 }
 
-// stable waits until the group has settled.
-func (b *bed) stable() {
+// stable waits until the group has settled with all its members.
+func (b *bed) stable(members int) {
 	b.t.Helper()
 	waitFor(b.t, "the group to be stable", func() bool {
 		groups, err := b.adm.DescribeGroups(b.t.Context(), "app")
-		return err == nil && groups["app"].State == "Stable"
+		return err == nil && groups["app"].State == "Stable" &&
+			len(groups["app"].Members) == members
 	})
 }
 

@@ -13,7 +13,8 @@ import (
 func TestWholeEpochsOnly(t *testing.T) {
 	const key = "\x02sums\x00\x00k"
 	value := []byte{0, 0, 0, 0, 1, 2}
-	sb := &standby{r: &restore{whole: true, schemas: make(map[stateSchema]bool)}}
+	sb := &standby{r: &restore{schemas: make(map[stateSchema]bool),
+		load: statestore.NewLoad(statestore.NewMem(), followWrite)}}
 	for offset, c := range []struct {
 		key     string
 		control bool

@@ -33,8 +33,10 @@ func Start(ctx context.Context, cfg Config, p *Pipeline) (*Instance, error) {
 	in := &Instance{cfg: cfg, pipe: p, group: newGroup(), done: make(chan struct{}),
 		wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
 		slots: make(map[int32]*slot), statuses: make(map[int32]*taskInfo),
+		uploading: make(chan struct{}, 1), restores: make(chan struct{}, restoreTurns()),
 		tombstones: 24 * time.Hour, state: InstanceStateInfo{State: "CREATED"}}
 	in.standbys = newStandbys(in)
+	in.startup.began = time.Now()
 	in.ctx, in.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := in.prepare(ctx); err != nil {
 		in.cancel(err)
@@ -61,22 +63,30 @@ func (in *Instance) prepare(ctx context.Context) error {
 		return &StartError{err}
 	}
 	in.env = in.cfg.Stores(in.blockCacheBytes(), in.die)
+	if err := in.removeCopies(); err != nil {
+		return &StartError{err}
+	}
+	in.startup.done(stepDirectory)
 	if err := in.connect(ctx); err != nil {
 		return err
 	}
+	in.startup.done(stepBrokers)
 	start, cancel := context.WithTimeout(ctx, max(in.cfg.StartupTimeout, time.Second))
 	defer cancel()
 	pl, err := in.ensureTopics(start)
 	if err != nil {
 		return err
 	}
+	in.startup.done(stepTopics)
 	if err := in.bindSchemas(ctx, pl); err != nil {
 		return err
 	}
+	in.startup.done(stepSchemas)
 	in.limits = pl.limits
 	if in.prod, err = newProducer(ctx, in); err != nil {
 		return err
 	}
+	in.startup.done(stepProducer)
 	if in.fetch, err = newFetcher(in); err != nil {
 		return err
 	}
@@ -229,8 +239,12 @@ func (in *Instance) bindSchemas(ctx context.Context, pl *planner) error {
 		}
 	}
 	return in.untilStarted(ctx, "schema registry", func(try context.Context) error {
-		b.inputs, b.outputs, b.tableIDs = nil, nil, nil
-		err := in.bindAll(try, b, pl, topic)
+		found := in.lookUp(try, func(bind bindFunc) error {
+			return in.bindAll(bind, &binding{app: b.app, ticks: b.ticks,
+				changelog: b.changelog}, pl, topic)
+		})
+		b.inputs, b.outputs, b.windows, b.tableIDs = nil, nil, nil, nil
+		err := in.bindAll(in.binder(try, found), b, pl, topic)
 		var clash *schemas.IncompatibleError
 		if errors.As(err, &clash) || errors.Is(err, schemas.ErrNotFound) {
 			return &StartError{err}
@@ -239,12 +253,9 @@ func (in *Instance) bindSchemas(ctx context.Context, pl *planner) error {
 	})
 }
 
-func (in *Instance) bindAll(ctx context.Context, b *binding, pl *planner,
+// bindAll binds the schemas of inputs, outputs, tables and internal records.
+func (in *Instance) bindAll(bind bindFunc, b *binding, pl *planner,
 	topic func(string) boundTopic) error {
-	bind := func(subject, text string) (int32, error) {
-		return schemas.Bind(ctx, in.cfg.Registry, b.resolver, subject, text,
-			!in.cfg.ReadOnlyRegistry)
-	}
 	for source, i := range in.pipe.inputs {
 		name := in.cfg.TopicPrefix + i.topic()
 		if _, err := bind(name+"-value", i.text()); err != nil {

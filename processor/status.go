@@ -29,6 +29,15 @@ type TaskStatus struct {
 	CacheBytes    int64
 	BufferedBytes int64   // committed state on its way to disk
 	RestoreDone   float64 // share of the restore that is done, 0 to 1
+	Rung          Rung    // what its state was restored from
+	Checkpoint    CheckpointStatus
+}
+
+// CheckpointStatus is the newest checkpoint of a task, as far as its owner knows.
+type CheckpointStatus struct {
+	ID      string // empty when there is none
+	Epoch   int64
+	Created time.Time // when the copy was taken
 }
 
 // StandbyState is what becomes of a copy of a task that runs elsewhere.
@@ -128,6 +137,7 @@ func (in *Instance) taskState(p int32, state TaskState, reason, mend string) {
 		delete(in.statuses, p)
 	}
 	in.statusMu.Unlock()
+	in.moves.wake()
 	in.tell(func(l *Listener) {
 		if l.TaskState != nil {
 			l.TaskState(TaskStateInfo{Task: name, State: state, Reason: reason})
@@ -139,7 +149,8 @@ func (in *Instance) taskState(p int32, state TaskState, reason, mend string) {
 func (in *Instance) restoring(p int32, r RestoreInfo) {
 	in.statusMu.Lock()
 	if info := in.statuses[p]; info != nil {
-		info.RestoreDone = min(float64(r.Offset)/float64(max(r.Target, 1)), 1)
+		info.RestoreDone = r.share()
+		info.Rung = r.Rung
 		info.Reason = r.WaitingFor
 	}
 	in.statusMu.Unlock()
@@ -161,6 +172,7 @@ func (in *Instance) seen(p int32, input int, end, lso int64) {
 
 // progress publishes what a committed share moved.
 func (in *Instance) progress(p int32, fx *Effects) {
+	defer in.moves.wake()
 	in.statusMu.Lock()
 	defer in.statusMu.Unlock()
 	info := in.statuses[p]

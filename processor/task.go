@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,11 +38,15 @@ type task struct {
 	store     *statestore.Buffered
 	fresh     record.Position // where to start without a position record
 
+	checkpoints *checkpointer // nil when there are none
+	spilling    sync.Mutex    // held while committed changes go to disk
+
 	orders  chan order
 	urgent  atomic.Int32 // orders waiting; looked at between records
 	wake    chan struct{}
 	stopped chan struct{}
 
+	views views
 	inbox inbox
 	merge *merge
 	ahead *ahead

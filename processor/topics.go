@@ -48,6 +48,9 @@ const (
 // changelogName is the changelog topic of a pipeline's sub-topology.
 func changelogName(app, pipeline string) string { return app + "-" + pipeline + "-changelog" }
 
+// ChangelogName is the topic that holds the state of an application's pipeline.
+func ChangelogName(app, pipeline string) string { return changelogName(app, pipeline) }
+
 // planner works out the topics a pipeline needs on a cluster.
 type planner struct {
 	cfg    *Config

@@ -28,6 +28,47 @@ func (d *MemoryDisk) Image(chance *rand.Rand, unsyncedPercent int) *MemoryDisk {
 		vfs.CrashCloneCfg{UnsyncedDataPercent: unsyncedPercent, RNG: chance})}
 }
 
+// Export puts a copy of the closed store in dir where files of the machine are, under the same
+// name: there is nothing to do unless the disk is in memory.
+func (e *Env) Export(dir string) error {
+	if e.onMachine() {
+		return nil
+	}
+	if _, err := vfs.Clone(e.fs, vfs.Default, dir, dir); err != nil {
+		return fmt.Errorf("copy state store %s out of memory: %w", dir, err)
+	}
+	return nil
+}
+
+// Adopt puts the machine's folder from, the files of a store, in the place of the store in dir,
+// which must be closed. Cut short, it is to be called again: from is gone when it is done.
+func (e *Env) Adopt(from, dir string) error {
+	err := e.fs.RemoveAll(dir)
+	switch {
+	case err != nil:
+	case e.onMachine():
+		err = e.fs.Rename(from, dir)
+	default:
+		if _, err = vfs.Clone(vfs.Default, e.fs, from, dir, vfs.CloneSync); err == nil {
+			err = vfs.Default.RemoveAll(from)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("put state store %s in the place of %s: %w", from, dir, err)
+	}
+	return nil
+}
+
+// onMachine says that the stores are files of the machine.
+func (e *Env) onMachine() bool {
+	for files := e.fs; files != nil; files = files.Unwrap() {
+		if files == vfs.Default {
+			return true
+		}
+	}
+	return false
+}
+
 // CrashDisk is one Pebble store on a MemoryDisk.
 type CrashDisk struct {
 	disk  *MemoryDisk

@@ -39,9 +39,11 @@ func (e *Env) Close() { e.cache.Unref() }
 // Pebble is a Store on disk. Its write-ahead log is off, because the changelog is one: a crash
 // falls back to the last flushed prefix of epochs, never to a torn one.
 type Pebble struct {
-	db     *pebble.DB
-	mark   Mark
-	health *health
+	db      *pebble.DB
+	dir     string
+	options *pebble.Options
+	mark    Mark
+	health  *health
 }
 
 // health is what Pebble's background work told of one store.
@@ -71,7 +73,11 @@ func (e *Env) open(dir string, readOnly bool) (*Pebble, error) {
 	}
 	h := &health{failed: make(chan struct{})}
 	options := e.options(dir, h)
-	options.ReadOnly = readOnly
+	if options.ReadOnly = readOnly; !readOnly {
+		if err := removeFile(e.fs, e.fs.PathJoin(dir, loadFile)); err != nil {
+			return nil, fmt.Errorf("open state store %s: %w", dir, err)
+		}
+	}
 	db, err := pebble.Open(dir, options)
 	if err != nil {
 		if damaged(err) {
@@ -79,7 +85,7 @@ func (e *Env) open(dir string, readOnly bool) (*Pebble, error) {
 		}
 		return nil, fmt.Errorf("open state store %s: %w", dir, err)
 	}
-	s := &Pebble{db: db, health: h}
+	s := &Pebble{db: db, dir: dir, options: options, health: h}
 	v, ok, err := s.Get(markKey)
 	if err != nil && !damaged(err) {
 		return nil, errors.Join(fmt.Errorf("open state store %s: %w", dir, err), db.Close())
@@ -171,6 +177,8 @@ func (e *Env) options(dir string, h *health) *pebble.Options {
 			}
 		},
 	}
+	// A table that was added is on disk, not in a queue behind the memtable that a crash loses.
+	o.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
@@ -194,8 +202,10 @@ func (l fatalLogger) Fatalf(format string, args ...any) {
 }
 
 // Get implements Store.
-func (s *Pebble) Get(key []byte) ([]byte, bool, error) {
-	v, closer, err := s.db.Get(key)
+func (s *Pebble) Get(key []byte) ([]byte, bool, error) { return get(s.db, key) }
+
+func get(r pebble.Reader, key []byte) ([]byte, bool, error) {
+	v, closer, err := r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
 	}
@@ -208,7 +218,11 @@ func (s *Pebble) Get(key []byte) ([]byte, bool, error) {
 
 // Scan implements Store.
 func (s *Pebble) Scan(from, to []byte, fn func(key, value []byte) bool) error {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	return scan(s.db, from, to, fn)
+}
+
+func scan(r pebble.Reader, from, to []byte, fn func(key, value []byte) bool) error {
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return fmt.Errorf("scan state from %x: %w", from, err)
 	}
@@ -216,6 +230,22 @@ func (s *Pebble) Scan(from, to []byte, fn func(key, value []byte) bool) error {
 	}
 	return errors.Join(it.Error(), it.Close())
 }
+
+// pebbleView is a Pebble at one moment.
+type pebbleView struct{ snapshot *pebble.Snapshot }
+
+func (s *Pebble) view() reader { return pebbleView{s.db.NewSnapshot()} }
+
+// Get implements reader.
+func (v pebbleView) Get(key []byte) ([]byte, bool, error) { return get(v.snapshot, key) }
+
+// Scan implements reader.
+func (v pebbleView) Scan(from, to []byte, fn func(key, value []byte) bool) error {
+	return scan(v.snapshot, from, to, fn)
+}
+
+// Close implements reader.
+func (v pebbleView) Close() error { return v.snapshot.Close() }
 
 // Apply implements Store. Sorted keys save the memtable most of its comparisons.
 func (s *Pebble) Apply(changes []Change, m Mark) error {

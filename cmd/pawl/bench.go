@@ -101,6 +101,7 @@ The first half minute does not count.`,
 			return a.runBench(cmd.Context(), p, o)
 		},
 	}
+	cmd.AddCommand(a.benchRecovery(), a.benchRecoveryInstance())
 	o.flags.add(cmd)
 	f := cmd.Flags()
 	f.Int64Var(&o.events, "events", 1_000_000, "how many records to load")
@@ -229,7 +230,7 @@ func (b *benchRun) prepare(base *settings.Settings, dir string) error {
 		return fmt.Errorf("find this program to start it again: %w", err)
 	}
 	b.fleet = newFleet(fleetSpec{exe: exe, pipeline: b.pipeline.name, dir: dir, count: 1,
-		settings: base, override: override,
+		settings: base, token: base.Text("api.token"), override: override,
 		event: func(text string) { fmt.Fprintln(b.app.stderr, text) }})
 	b.result = benchReport{Pipeline: b.pipeline.name, Events: b.options.events,
 		Users: b.options.users, Partitions: b.options.partitions, Seed: b.options.seed,

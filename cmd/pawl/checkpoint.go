@@ -36,9 +36,10 @@ func (f *checkpointFlags) add(cmd *cobra.Command) {
 func (a *app) checkpoint() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "checkpoint COMMAND",
-		Short: "Look at, verify, restore and prune checkpoints",
+		Short: "Take, look at, verify, restore and prune checkpoints",
 		Long: `Work with the checkpoints of tasks in a folder or an object store. No cluster is
-contacted, and nothing needs to run or to be stopped.
+contacted, and nothing needs to run or to be stopped, but for now: that asks a
+running instance to take checkpoints at once.
 
 A TASK is PIPELINE-PARTITION, as in fraud-0. An ID is what list prints, or the
 epoch, as long as one checkpoint of the task has it; default the newest that is
@@ -56,7 +57,7 @@ the environment, a profile, the machine's role.`,
 		},
 	}
 	cmd.AddCommand(a.checkpointList(), a.checkpointShow(), a.checkpointVerify(),
-		a.checkpointRestore(), a.checkpointPrune())
+		a.checkpointRestore(), a.checkpointPrune(), a.checkpointNow())
 	return cmd
 }
 

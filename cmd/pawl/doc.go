@@ -4,7 +4,8 @@
 //
 // Files: main.go (process: signals), root.go (command tree), usage.go (errors and exit codes),
 // load.go (settings of a command), pipelines.go (what pipelines there are). The service: run.go,
-// memory.go, plan.go (--dry-run), server.go and status.go (HTTP), listener.go (log), killat.go.
+// memory.go, plan.go (--dry-run), server.go, status.go and api.go (HTTP), listener.go (log),
+// killat.go.
 // Small ones: version.go, config.go, audit.go. Load: generate.go, feed.go, progress.go. On a
 // cluster of their own or a given one: cluster.go, topics.go, instance.go (a child process),
 // fleet.go (several), report.go. The demo, in the order of its acts: demo.go, stage.go, scene.go
@@ -13,5 +14,8 @@
 // stage), its acts chaosprocess.go, chaosdisk.go, chaosnet.go and chaosservers.go, and
 // chaosverdict.go; in the child, detour.go and diskfault.go.
 // Checkpoints: checkpoint.go (which ones), checkpointlist.go (list, show), checkpointwork.go
-// (verify, restore, prune), buckets.go and buckets_gs.go (object stores that are known).
+// (verify, restore, prune), checkpointnow.go (now, and what a service needs to keep them),
+// buckets.go and buckets_gs.go (object stores that are known).
+// State: state.go (which store, from where), staterows.go (rows, export), statelive.go (the HTTP
+// API), statelog.go (the changelog), statefolder.go (folders, checkpoints), statedoctor.go.
 package main

@@ -38,6 +38,7 @@ type fleetSpec struct {
 	count    int
 	http     string // address of the first instance; the others take free ports
 	settings *settings.Settings
+	token    string // api.token
 	override map[string]string
 	event    func(text string)
 
@@ -50,7 +51,7 @@ type fleetSpec struct {
 
 // newFleet starts nothing yet.
 func newFleet(spec fleetSpec) *fleet {
-	return &fleet{spec: spec, client: statusClient(), event: spec.event,
+	return &fleet{spec: spec, client: statusClient(spec.token), event: spec.event,
 		stopping: make(chan struct{}), failed: make(chan error, spec.count)}
 }
 
@@ -80,10 +81,11 @@ func (f *fleet) start(ctx context.Context) error {
 func (s fleetSpec) member(n int) (*instance, error) {
 	name := fmt.Sprintf("%s-%d", s.pipeline, n)
 	override := map[string]string{
-		"instance.id": name,
-		"state.dir":   filepath.Join(s.dir, "state-"+name),
-		"http.listen": "127.0.0.1:0",
-		"log.format":  "text",
+		"instance.id":     name,
+		"state.dir":       filepath.Join(s.dir, "state-"+name),
+		"http.listen":     "127.0.0.1:0",
+		"http.advertised": "",
+		"log.format":      "text",
 	}
 	if n == 1 && s.http != "" {
 		override["http.listen"] = s.http

@@ -217,6 +217,7 @@ func (r *statusReport) places() []place {
 }
 
 // statusClient gives up soon: a status is asked for several times a second.
-func statusClient() *http.Client {
-	return &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+func statusClient(token string) *http.Client {
+	return &http.Client{Timeout: time.Second, Transport: &bearer{token: token,
+		next: &http.Transport{DisableKeepAlives: true}}}
 }

@@ -43,8 +43,9 @@ func parseKillAt(environ []string) (*killAt, error) {
 			What: fmt.Sprintf(format, args...)}}
 	}
 	point, count, counted := strings.Cut(value, ":")
-	if !slices.Contains(processor.Points(), point) {
-		return nil, fault("no such point; use %s", strings.Join(processor.Points(), ", "))
+	points := slices.Concat(processor.Points(), processor.CheckpointPoints())
+	if !slices.Contains(points, point) {
+		return nil, fault("no such point; use %s", strings.Join(points, ", "))
 	}
 	n := int64(1)
 	if counted {

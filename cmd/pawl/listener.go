@@ -24,6 +24,9 @@ func logger(w io.Writer, s *settings.Settings) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
+// startedText is how the log tells of a start and its steps.
+const startedText = "started"
+
 // logListener is the one place that logs.
 func logListener(log *slog.Logger) processor.Listener {
 	dead := &throttle{every: 10 * time.Second, now: time.Now}
@@ -44,14 +47,15 @@ func logListener(log *slog.Logger) processor.Listener {
 			log.Log(context.Background(), level, "task",
 				withReason(i.Reason, "task", i.Task, "state", i.State)...)
 		},
-		Restore: func(i processor.RestoreInfo) { logRestore(log, i) },
-		Standby: func(i processor.StandbyStatus) {
-			level := slog.LevelInfo
-			if i.State == processor.StandbyHalted {
-				level = slog.LevelError
+		Restore:    restoreLogger(log),
+		Standby:    func(i processor.StandbyStatus) { logStandby(log, i) },
+		Checkpoint: func(i processor.CheckpointInfo) { logCheckpoint(log, i) },
+		Startup: func(i processor.StartupInfo) {
+			args := []any{"took", i.Took}
+			for _, s := range i.Steps {
+				args = append(args, s.Name, s.Took)
 			}
-			log.Log(context.Background(), level, "standby", withReason(i.Reason, "task", i.Name,
-				"state", i.State, "warmup", i.Warmup, "offset", i.Offset, "lag", i.Lag)...)
+			log.Info(startedText, args...)
 		},
 		EpochCommitted: func(e processor.EpochInfo) {
 			log.Debug("epoch committed", "epoch", e.Epoch, "tasks", e.Tasks, "records", e.Records,
@@ -85,14 +89,55 @@ func logListener(log *slog.Logger) processor.Listener {
 	}
 }
 
-func logRestore(log *slog.Logger, i processor.RestoreInfo) {
-	level, text := slog.LevelDebug, "restoring"
-	if i.Done {
-		level, text = slog.LevelInfo, "restored"
+// restoreLogger says how a restore ended and, when it takes long, every now and then how far it is.
+func restoreLogger(log *slog.Logger) func(processor.RestoreInfo) {
+	going := &throttle{every: 10 * time.Second, now: time.Now}
+	return func(i processor.RestoreInfo) {
+		level, text := slog.LevelDebug, "restoring"
+		if i.Done {
+			level, text = slog.LevelInfo, "restored"
+		} else if i.Elapsed > 5*time.Second {
+			if say, _ := going.allow(i.Task); say {
+				level = slog.LevelInfo
+			}
+		}
+		args := []any{"task", i.Task, "rung", i.Rung, "records", i.Records, "bytes", i.Bytes,
+			"offset", i.Offset, "target", i.Target, "local", i.FromLocalDisk, "took", i.Elapsed}
+		if i.Checkpoint != "" {
+			args = append(args, "checkpoint", i.Checkpoint, "downloaded", i.Downloaded,
+				"download_size", i.DownloadSize)
+		}
+		if !i.Done {
+			args = append(args, "per_second", int64(i.PerSecond), "left", i.Left)
+		}
+		if i.WaitingFor != "" {
+			args = append(args, "waiting_for", i.WaitingFor)
+		}
+		log.Log(context.Background(), level, text, args...)
 	}
-	log.Log(context.Background(), level, text, "task", i.Task, "records", i.Records,
-		"bytes", i.Bytes, "offset", i.Offset, "target", i.Target, "local", i.FromLocalDisk,
-		"took", i.Elapsed)
+}
+
+func logStandby(log *slog.Logger, i processor.StandbyStatus) {
+	level := slog.LevelInfo
+	if i.State == processor.StandbyHalted {
+		level = slog.LevelError
+	}
+	log.Log(context.Background(), level, "standby", withReason(i.Reason, "task", i.Name,
+		"state", i.State, "warmup", i.Warmup, "offset", i.Offset, "lag", i.Lag)...)
+}
+
+func logCheckpoint(log *slog.Logger, i processor.CheckpointInfo) {
+	args := []any{"task", i.Task, "result", i.Result, "id", i.ID, "epoch", i.Epoch,
+		"bytes", i.Bytes, "uploaded", i.Uploaded, "took", i.Took}
+	switch i.Result {
+	case processor.CheckpointFailed:
+		log.Warn("checkpoint failed; it is tried again", "task", i.Task, "error", i.Err,
+			"uploaded", i.Uploaded, "took", i.Took)
+	case processor.CheckpointWritten:
+		log.Info("checkpoint", args...)
+	default:
+		log.Debug("checkpoint", args...)
+	}
 }
 
 func withReason(reason string, args ...any) []any {

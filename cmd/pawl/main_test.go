@@ -13,7 +13,7 @@ import (
 
 // TestMain lets the demo and the bench start this test binary as the instances they run.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "run" {
+	if len(os.Args) > 1 && (os.Args[1] == "run" || os.Args[1] == "bench") {
 		main()
 	}
 	os.Exit(m.Run())
@@ -76,7 +76,9 @@ func TestExitCodes(t *testing.T) {
 		{"bad point", []string{"PAWL_KILL_AT=flush"}, append([]string{"run", "fraud"}, good...), 2,
 			"PAWL_KILL_AT=flush (from environment): no such point; use before-begin, first-ack, " +
 				"flushed, offsets-pending, end-sent, end-answered, applying, applied, " +
-				"overlapping, spilling, spilled, claimed, restoring, restored, revoking\n"},
+				"overlapping, spilling, spilled, claimed, restoring, restored, revoking, " +
+				"checkpoint-copied, checkpoint-uploaded, checkpoint-written, checkpoint-pruned, " +
+				"restore-downloaded\n"},
 		{"nothing set", nil, []string{"run", "fraud"}, 2, "application.id= (from default): "},
 		{"no such file", nil, []string{"run", "fraud", "--config", dir + "/x"}, 2,
 			"(from file " + dir + "/x): cannot be read"},
@@ -124,8 +126,8 @@ func TestFaultsAreComplete(t *testing.T) {
 
 // TestHelpTeaches asks every command for its help.
 func TestHelpTeaches(t *testing.T) {
-	for _, name := range []string{"demo", "run", "generate", "bench", "checkpoint", "config",
-		"version"} {
+	for _, name := range []string{"demo", "run", "generate", "bench", "checkpoint", "state",
+		"config", "version"} {
 		code, stdout, stderr := pawl(nil, name, "--help")
 		if code != 0 || stderr != "" || !strings.Contains(stdout, "Examples:\n  pawl "+name) {
 			t.Errorf("pawl %s --help: exit %d %s\n%s", name, code, stderr, stdout)

@@ -114,6 +114,7 @@ func metricsTable(t *testing.T) string {
 	t.Helper()
 	m := metrics.New("fraud", func() processor.Status {
 		return processor.Status{State: "RUNNING", Tasks: []processor.TaskStatus{{Name: "fraud-0",
+			Rung: processor.RungLocal, Checkpoint: processor.CheckpointStatus{ID: "id"},
 			Inputs: []processor.InputStatus{{Topic: "transactions"}}}},
 			Standbys: []processor.StandbyStatus{{Name: "fraud-1"}}}
 	})
@@ -123,6 +124,7 @@ func metricsTable(t *testing.T) string {
 	l.Enriched(processor.EnrichInfo{Task: "fraud-0", Enrichment: "risk"})
 	l.Breaker(processor.BreakerInfo{Task: "fraud-0", Enrichment: "risk"})
 	l.Restore(processor.RestoreInfo{Task: "fraud-0", Done: true})
+	l.Checkpoint(processor.CheckpointInfo{Task: "fraud-0"})
 	l.EpochCommitted(processor.EpochInfo{Records: 1, PerTask: []processor.TaskEpoch{
 		{Task: "fraud-0", Latencies: [24]uint32{1}}}})
 	answer := httptest.NewRecorder()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -24,12 +25,18 @@ the partitions.
 Input topics must exist; the other ones are created. --dry-run prints what is
 needed and changes nothing.
 
-HTTP on http.listen: /ping, /ready, /status, /metrics.
+HTTP on http.listen: /ping, /ready, /status, /metrics, and the committed state
+under /v1, from any instance for any key, which /openapi.yaml describes.
+
+With checkpoint.url, copies of the state go there every checkpoint.interval, and a
+machine that has none, or a damaged one, starts from the newest of them.
 
 PAWL_KILL_AT=POINT[:N] makes the process kill -9 itself the Nth time it passes a
 point of the transaction: before-begin, first-ack, flushed, offsets-pending,
 end-sent, end-answered, applying, applied; or of what is beside it: overlapping,
-spilling, spilled, claimed, restoring, restored, revoking.
+spilling, spilled, claimed, restoring, restored, revoking; with checkpoints also:
+checkpoint-copied, checkpoint-uploaded, checkpoint-written, checkpoint-pruned,
+restore-downloaded.
 
 Exit 0 stopped cleanly; 2 settings or schemas refused, all faults listed; 1
 anything else.`,
@@ -49,7 +56,8 @@ anything else.`,
 	return cmd
 }
 
-func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun bool) error {
+func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun bool) (
+	err error) {
 	s, cfg, err := judge(a.sources(flags), []pipeline{p}, everything)
 	kill, killErr := parseKillAt(a.environ)
 	around, detourErr := parseDetour(a.environ)
@@ -74,15 +82,24 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 		fmt.Fprintln(a.stderr, disk.warning())
 		cfg.Stores = disk.stores
 	}
+	closeTarget, err := keepCheckpoints(ctx, s, &cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeTarget()) }()
 	svc := newService(p.name)
+	svc.token = s.Text("api.token")
 	cfg.Listeners = append(cfg.Listeners, logListener(logger(a.stderr, s)), svc.metrics.Listener())
 	if addr := s.Text("http.listen"); addr != "off" {
-		at, stop, err := serve(ctx, addr, svc.handler())
+		listener, err := listen(ctx, addr)
 		if err != nil {
 			return err
 		}
-		defer stop()
-		fmt.Fprintf(a.stdout, "http: listening on %s\n", at)
+		cfg.Advertise = a.advertised(s, listener.Addr())
+		closeAPI := svc.serveAPI(s, cfg.Advertise, logger(a.stderr, s))
+		defer closeAPI()
+		defer serveOn(ctx, listener, svc.handler())()
+		fmt.Fprintf(a.stdout, "http: listening on %s\n", listener.Addr())
 	}
 	return svc.process(ctx, cfg, p.build(s))
 }

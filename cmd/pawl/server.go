@@ -12,6 +12,7 @@ import (
 
 	"pawl/internal/metrics"
 	"pawl/processor"
+	"pawl/query"
 )
 
 // service is the instance as HTTP shows it, also before it has started.
@@ -19,10 +20,12 @@ type service struct {
 	pipeline string
 	metrics  *metrics.Metrics
 	instance atomic.Pointer[processor.Instance]
+	token    string       // what requests must carry; "" for none
+	api      http.Handler // of /v1
 }
 
 func newService(pipeline string) *service {
-	s := &service{pipeline: pipeline}
+	s := &service{pipeline: pipeline, api: http.NotFoundHandler()}
 	s.metrics = metrics.New(pipeline, s.status)
 	return s
 }
@@ -51,6 +54,7 @@ func (s *service) handler() http.Handler {
 			reportStatus(s.pipeline, s.status(), s.metrics.Totals()))
 	})
 	mux.Handle("GET /metrics", s.metrics.Handler())
+	mux.HandleFunc(checkpointsPath, s.takeCheckpoints)
 	for _, path := range []string{"/ping", "/ready", "/status", "/metrics"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -58,26 +62,43 @@ func (s *service) handler() http.Handler {
 				Detail: fmt.Sprintf("%s %s is not possible; use GET", r.Method, r.URL.Path)})
 		})
 	}
+	for _, path := range []string{"/v1/", "/openapi.yaml", "/openapi.json"} {
+		mux.Handle(path, s.api)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem{Status: http.StatusNotFound, Detail: fmt.Sprintf(
-			"there is no %s; try /ping, /ready, /status or /metrics", r.URL.Path)})
+			"there is no %s; try /ping, /ready, /status, /metrics or what /openapi.yaml "+
+				"lists", r.URL.Path)})
 	})
-	return mux
+	return query.Guard(s.token, mux, "/ping", "/ready")
 }
 
 // serve listens on addr and serves until stop is called, which waits for requests under way.
 func serve(ctx context.Context, addr string, h http.Handler) (at string, stop func(), err error) {
+	listener, err := listen(ctx, addr)
+	if err != nil {
+		return "", nil, err
+	}
+	return listener.Addr().String(), serveOn(ctx, listener, h), nil
+}
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return "", nil, fmt.Errorf("listen on http.listen=%s: %w", addr, err)
+		return nil, fmt.Errorf("listen on http.listen=%s: %w", addr, err)
 	}
+	return listener, nil
+}
+
+// serveOn serves until stop is called.
+func serveOn(ctx context.Context, listener net.Listener, h http.Handler) (stop func()) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = server.Serve(listener) // always ErrServerClosed, by stop
 	}()
-	return listener.Addr().String(), func() {
+	return func() {
 		// The caller's context has ended by now; requests get a moment of their own.
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
@@ -85,7 +106,7 @@ func serve(ctx context.Context, addr string, h http.Handler) (at string, stop fu
 			_ = server.Close() // a reader that does not read keeps nobody waiting
 		}
 		<-ended
-	}, nil
+	}
 }
 
 // problem is an error answer of RFC 9457.

@@ -81,6 +81,8 @@ type taskReport struct {
 	CacheBytes    int64         `json:"cache_bytes"`
 	BufferedBytes int64         `json:"buffered_bytes"`
 	RestoreDone   float64       `json:"restore_done"`
+	Rung          string        `json:"restored_from,omitempty"`
+	Checkpoint    string        `json:"checkpoint,omitempty"`
 	Inputs        []inputReport `json:"inputs"`
 }
 
@@ -118,6 +120,7 @@ func reportStatus(pipeline string, s processor.Status, totals metrics.Totals) st
 				Mend: t.Mend},
 			Epoch: t.Epoch, OverlayBytes: t.OverlayBytes, CacheBytes: t.CacheBytes,
 			BufferedBytes: t.BufferedBytes, RestoreDone: t.RestoreDone, Inputs: []inputReport{},
+			Rung: string(t.Rung), Checkpoint: t.Checkpoint.ID,
 		}
 		// Before a task's first record its watermark lies before all time, which JSON cannot say.
 		if year := t.Watermark.Year(); year > 1 && year <= 9999 {

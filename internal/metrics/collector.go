@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,6 +18,7 @@ type collector struct {
 	restore, watermark              *prometheus.Desc
 	overlay, cache, buffered, epoch *prometheus.Desc
 	standby                         *prometheus.Desc
+	rung, checkpoint                *prometheus.Desc
 }
 
 func newCollector(status func() processor.Status) *collector {
@@ -47,13 +49,17 @@ func newCollector(status func() processor.Status) *collector {
 		epoch: desc("pawl_task_epoch", "Last committed epoch of the task.", "task"),
 		standby: desc("pawl_standby_lag", "Changelog records that this instance's copy of a task "+
 			"that runs elsewhere lacks; -1 while that is not known.", "task"),
+		rung: desc("pawl_restore_rung", "1 for what the task's state was restored from: local, "+
+			"local-and-tail, checkpoint-and-tail or changelog.", "task", "rung"),
+		checkpoint: desc("pawl_checkpoint_age_seconds",
+			"Since the task's newest checkpoint was taken; absent while there is none.", "task"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.instance, c.task, c.openTxn, c.lag, c.lsoLag, c.offset,
-		c.restore, c.watermark, c.overlay, c.cache, c.buffered, c.epoch,
+		c.restore, c.watermark, c.overlay, c.cache, c.buffered, c.epoch, c.rung, c.checkpoint,
 		c.standby} {
 		ch <- d
 	}
@@ -76,6 +82,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.cache, float64(t.CacheBytes), t.Name)
 		gauge(c.buffered, float64(t.BufferedBytes), t.Name)
 		gauge(c.epoch, float64(t.Epoch), t.Name)
+		if t.Rung != "" {
+			gauge(c.rung, 1, t.Name, string(t.Rung))
+		}
+		if t.Checkpoint.ID != "" {
+			gauge(c.checkpoint, time.Since(t.Checkpoint.Created).Seconds(), t.Name)
+		}
 		if t.Watermark.Year() > 1 { // else there was no record yet
 			gauge(c.watermark, float64(t.Watermark.UnixMilli())/1000, t.Name)
 		}

@@ -8,6 +8,6 @@
 // when they are scraped. The registry is the Metrics' own.
 //
 // Files, in the order of an event's way: metrics.go declares the metrics and listens, histogram.go
-// keeps distributions that arrive already bucketed, collector.go asks for the snapshot, totals.go
-// gives the same numbers to the commands of this binary.
+// keeps distributions that arrive already bucketed, checkpoints.go counts those, collector.go
+// asks for the snapshot, totals.go gives the same numbers to the commands of this binary.
 package metrics

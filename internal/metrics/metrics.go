@@ -31,6 +31,7 @@ type Metrics struct {
 	calls        *prometheus.CounterVec
 	callTime     *prometheus.HistogramVec
 	breaker      *prometheus.GaugeVec
+	checkpoints  checkpoints
 	processing   *weighted
 	latency      *weighted
 	commit       prometheus.Histogram
@@ -72,11 +73,13 @@ func New(pipeline string, status func() processor.Status) *Metrics {
 	}, []string{"reason"})
 	m.declareEpochs()
 	m.declareEnrichments()
+	m.checkpoints = declareCheckpoints(byTask)
 	m.collector = newCollector(status)
 	prometheus.WrapRegistererWith(prometheus.Labels{"pipeline": pipeline}, m.registry).MustRegister(
 		m.processed, m.produced, m.dead, m.late, m.deduplicated, m.filtered, m.shed, m.restored,
 		m.attempts, m.aborted, m.committed, m.unconfirmed, m.processing, m.latency, m.commit,
-		m.epochSize, m.calls, m.callTime, m.breaker, m.collector)
+		m.epochSize, m.calls, m.callTime, m.breaker, m.checkpoints.written,
+		m.checkpoints.failed, m.checkpoints.uploaded, m.collector)
 	m.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -127,6 +130,7 @@ func (m *Metrics) Listener() processor.Listener {
 	return processor.Listener{
 		TaskState:      m.taskState,
 		Restore:        m.restore,
+		Checkpoint:     m.checkpoints.told,
 		EpochCommitted: m.epochCommitted,
 		EpochAborted:   m.epochAborted,
 		DeadLettered: func(i processor.DeadLetterInfo) {

@@ -46,6 +46,11 @@ func TestEventsBecomeSeries(t *testing.T) {
 	l.TaskState(processor.TaskStateInfo{Task: "fraud-1", State: "RESTORING"})
 	l.Restore(processor.RestoreInfo{Task: "fraud-0", Records: 40})
 	l.Restore(processor.RestoreInfo{Task: "fraud-0", Records: 70, Done: true})
+	for result, n := range map[processor.CheckpointResult]int64{processor.CheckpointWritten: 10,
+		processor.CheckpointFailed: 5, processor.CheckpointUnchanged: 0,
+		processor.CheckpointSuperseded: 0} {
+		l.Checkpoint(processor.CheckpointInfo{Task: "fraud-0", Result: result, Uploaded: n})
+	}
 	l.DeadLettered(processor.DeadLetterInfo{Task: "fraud-0", Exception: "DecodeError"})
 	task := processor.TaskEpoch{Task: "fraud-0", Records: 10, Dead: 1, Late: 2, Bytes: 300,
 		Deduplicated: 3, Filtered: 4, Shed: 5}
@@ -64,6 +69,9 @@ func TestEventsBecomeSeries(t *testing.T) {
 		`pawl_filtered_total{pipeline="fraud",task="fraud-0"} 4`,
 		`pawl_shed_total{pipeline="fraud",task="fraud-0"} 5`,
 		`pawl_restored_records_total{pipeline="fraud",task="fraud-0"} 70`,
+		`pawl_checkpoints_total{pipeline="fraud",task="fraud-0"} 1`,
+		`pawl_checkpoint_failures_total{pipeline="fraud",task="fraud-0"} 1`,
+		`pawl_checkpoint_uploaded_bytes_total{pipeline="fraud",task="fraud-0"} 15`,
 		`pawl_dead_letters_by_exception_total{exception="DecodeError",pipeline="fraud"} 1`,
 		`pawl_epochs_committed_total{pipeline="fraud"} 1`,
 		`pawl_epochs_aborted_total{pipeline="fraud",reason="fenced"} 1`,

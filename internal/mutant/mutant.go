@@ -21,6 +21,8 @@ const (
 	SplitApply Bug = "split-apply"
 	// StaleStore goes on from the store on disk as if the changelog had nothing newer.
 	StaleStore Bug = "stale-store"
+	// StaleCheckpoint goes on from a checkpoint as if the changelog had nothing newer.
+	StaleCheckpoint Bug = "stale-checkpoint"
 	// NoFence goes on although another instance's transaction on the changelog is open.
 	NoFence Bug = "no-fence"
 	// CommitAfterAbort commits epoch n+1 although n, which it read, was aborted.
@@ -31,7 +33,8 @@ const (
 	KeepDirty Bug = "keep-dirty"
 )
 
-// All lists the seeded bugs.
+// All lists the seeded bugs that the simulation meets; StaleCheckpoint is met by the engine's own
+// tests.
 func All() []Bug {
 	return []Bug{ApplyBeforeCommit, RestoreToStable, NoMembership, TrustAbort, IgnoreProduceError,
 		NoPosition, SplitApply, StaleStore, NoFence, CommitAfterAbort, WatermarkLost, KeepDirty}

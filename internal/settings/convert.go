@@ -68,7 +68,9 @@ func (s *Settings) Processor() processor.Config {
 // Checkpoint says where checkpoints are kept, with its defaults filled in.
 func (s *Settings) Checkpoint() checkpoint.Config {
 	cfg := checkpoint.Config{
-		URL: s.Text("checkpoint.url"),
+		URL:      s.Text("checkpoint.url"),
+		Interval: s.Duration("checkpoint.interval"),
+		OnStop:   s.Bool("checkpoint.on.stop"),
 		Policy: checkpoint.Policy{
 			Keep:    int(s.Int("checkpoint.keep.last")),
 			KeepFor: s.Duration("checkpoint.keep.for"),

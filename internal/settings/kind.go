@@ -180,6 +180,21 @@ func (storage) check(value string) error {
 	return checkpoint.CheckURL(value)
 }
 
+// hostPort is an address that others can reach.
+type hostPort struct{}
+
+func (hostPort) check(value string) error {
+	if value == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(value)
+	n, perr := strconv.Atoi(port)
+	if err != nil || perr != nil || host == "" || n < 1 || n > 65535 {
+		return fmt.Errorf("is not host:port; write for example pawl-0.internal:8080")
+	}
+	return nil
+}
+
 type listen struct{}
 
 func (listen) check(value string) error {

@@ -64,7 +64,7 @@ func TestServiceLinks(t *testing.T) {
 	if _, err := Load(Sources{Environ: ok}); err != nil {
 		t.Errorf("refused: %v", err)
 	}
-	for _, bad := range []string{"PAWL_PORTS=1", "PAWL_SERVICE=1", "PAWL_API_TOKEN=hunter2"} {
+	for _, bad := range []string{"PAWL_PORTS=1", "PAWL_SERVICE=1", "PAWL_API_TOKENS=hunter2"} {
 		_, err := Load(Sources{Environ: []string{bad}})
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s gives %v", bad, err)

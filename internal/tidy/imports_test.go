@@ -25,8 +25,11 @@ var mayImport = map[string][]string{
 	"schemas/pageviews":     {"schemas"},
 	"schemas/funnel":        {"schemas", "schemas/activity"},
 	"checkpoint":            {"schemas/record", "statestore"},
-	"processor":             {"internal/mutant", "schemas", "schemas/record", "statestore"},
-	"processor/aggregate":   {"schemas"},
+	"processor": {"checkpoint", "internal/mutant", "schemas", "schemas/record",
+		"statestore"},
+	"processor/aggregate": {"schemas"},
+
+	"query": {"processor", "schemas/record", "statestore"},
 
 	"internal/faultnet":   {},
 	"internal/embedded":   {"schemas"},
@@ -39,7 +42,9 @@ var mayImport = map[string][]string{
 		"statestore"},
 	"internal/sim": {"internal/loadgen", "internal/verify", "processor", "schemas",
 		"schemas/record", "statestore"},
-	"internal/metrics":            {"processor"},
+	"internal/metrics": {"processor"},
+	"internal/recovery": {"integration/harness/process", "integration/harness/servers",
+		"processor", "schemas"},
 	"integration/harness/process": {},
 	"processor/processortest": {"integration/harness/process", "internal/embedded", "internal/law",
 		"internal/loadgen", "internal/sim", "internal/verify", "processor", "schemas",
@@ -71,9 +76,10 @@ var mayImport = map[string][]string{
 
 	"cmd/pawl": {"audit", "checkpoint", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
-		"internal/metrics", "internal/settings", "internal/verify", "pipelines/activity",
-		"pipelines/fraud", "pipelines/funnel", "pipelines/iot", "pipelines/iot/devices",
-		"pipelines/pageviews", "processor", "schemas", "statestore"},
+		"internal/metrics", "internal/recovery", "internal/settings", "internal/verify",
+		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
+		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
+		"schemas", "schemas/record", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
@@ -115,7 +121,7 @@ func imported(spec *ast.ImportSpec) string {
 // soleImporters are the files that alone may know a dependency, by the dependency's path.
 var soleImporters = map[string][]string{
 	"github.com/cockroachdb/pebble": {"statestore/pebble.go", "statestore/crashdisk.go",
-		"statestore/faultydisk.go"},
+		"statestore/faultydisk.go", "statestore/ingest.go"},
 	"github.com/riferrei/srclient": {"schemas/client.go", "schemas/retry.go"},
 }
 

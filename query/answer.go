@@ -1,0 +1,174 @@
+package query
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"pawl/schemas/record"
+)
+
+// standing is where a task stood when it was read.
+type standing struct {
+	Task      string           `json:"task"`
+	Partition int32            `json:"partition"`
+	Instance  string           `json:"instance"`
+	Epoch     int64            `json:"epoch"`
+	Claim     int64            `json:"claim"`
+	Offsets   map[string]int64 `json:"offsets"`
+	Watermark *time.Time       `json:"watermark"` // nil before the first record
+}
+
+func standingOf(task, instance string, partition int32, p record.Position) standing {
+	s := standing{Task: task, Partition: partition, Instance: instance, Epoch: p.Epoch,
+		Claim: p.Claim, Offsets: make(map[string]int64, len(p.Inputs)),
+		Watermark: timeOf(p.Watermark)}
+	for _, in := range p.Inputs {
+		s.Offsets[fmt.Sprintf("%s-%d", in.Topic, in.Partition)] = in.Offset
+	}
+	return s
+}
+
+// timeOf is a time in ms, nil when it lies outside the years that JSON can say.
+func timeOf(ms int64) *time.Time {
+	at := time.UnixMilli(ms).UTC()
+	if at.Year() < 1 || at.Year() > 9999 {
+		return nil
+	}
+	return &at
+}
+
+// fields are what an answer has beside what it is about.
+type fields map[string]any
+
+// stand adds where the tasks stand: the epoch of the one, or the sum of several, which grows with
+// each of them; all offsets; the least watermark.
+func (f fields) stand(tasks []standing, missing []string) {
+	var epoch int64
+	offsets := make(map[string]int64)
+	var watermark *time.Time
+	for i, s := range tasks {
+		epoch += s.Epoch
+		maps.Copy(offsets, s.Offsets)
+		if i == 0 || s.Watermark == nil || watermark != nil && s.Watermark.Before(*watermark) {
+			watermark = s.Watermark
+		}
+	}
+	f["epoch"], f["offsets"], f["watermark"], f["tasks"] = epoch, offsets, watermark, tasks
+	f["complete"] = len(missing) == 0
+	if len(missing) > 0 {
+		f["missing"] = missing
+	}
+}
+
+// etag names the epochs that an answer was read at; "" when it lacks some.
+func etag(tasks []standing, missing []string) string {
+	if len(missing) > 0 || len(tasks) == 0 {
+		return ""
+	}
+	h := fnv.New64a()
+	for _, s := range tasks {
+		fmt.Fprintf(h, "%s %d %d,", s.Task, s.Claim, s.Epoch)
+	}
+	return fmt.Sprintf(`W/"%x"`, h.Sum64())
+}
+
+// Problem is an error as it is answered, RFC 9457.
+type Problem struct {
+	Type    string   `json:"type"`
+	Title   string   `json:"title"`
+	Status  int      `json:"status"`
+	Detail  string   `json:"detail"`
+	Missing []string `json:"missing,omitempty"` // tasks that did not answer
+	RetryIn int      `json:"-"`                 // seconds, 0 for no hint
+	also    fields
+}
+
+// Error is the detail.
+func (p *Problem) Error() string { return p.Detail }
+
+func refuse(status int, format string, args ...any) *Problem {
+	return &Problem{Status: status, Detail: fmt.Sprintf(format, args...)}
+}
+
+// write answers with the problem.
+func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
+	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
+	if p.RetryIn > 0 {
+		w.Header().Set("Retry-After", fmt.Sprint(p.RetryIn))
+	}
+	all := fields{"type": p.Type, "title": p.Title, "status": p.Status, "detail": p.Detail}
+	if len(p.Missing) > 0 {
+		all["missing"] = p.Missing
+	}
+	maps.Copy(all, p.also)
+	w.Header().Set("Cache-Control", "no-store")
+	send(w, r, p.Status, "application/problem+json", all)
+}
+
+// answer writes a body that was true at the given epochs, unless the client has it already.
+func answer(w http.ResponseWriter, r *http.Request, tag string, body any) {
+	w.Header().Set("Cache-Control", "no-cache")
+	if tag != "" {
+		w.Header().Set("ETag", tag)
+		w.Header().Set("Vary", "Accept-Encoding, Authorization")
+		if matches(r.Header.Get("If-None-Match"), tag) {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	send(w, r, http.StatusOK, "application/json", body)
+}
+
+// matches compares tags weakly.
+func matches(header, tag string) bool {
+	for one := range strings.SplitSeq(header, ",") {
+		one = strings.TrimSpace(one)
+		if one == "*" || strings.TrimPrefix(one, "W/") == strings.TrimPrefix(tag, "W/") {
+			return true
+		}
+	}
+	return false
+}
+
+// compressAbove is the size in bytes from which compression pays.
+const compressAbove = 1 << 10
+
+func send(w http.ResponseWriter, r *http.Request, status int, kind string, body any) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		status, kind = http.StatusInternalServerError, "application/problem+json"
+		encoded = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500,` +
+			`"detail":"the answer cannot be written as JSON"}`)
+	}
+	encoded = append(encoded, '\n')
+	w.Header().Set("Content-Type", kind)
+	if len(encoded) > compressAbove && takesGzip(r) {
+		var packed bytes.Buffer
+		zip := gzip.NewWriter(&packed)
+		_, _ = zip.Write(encoded) // a buffer takes all
+		_ = zip.Close()
+		encoded = packed.Bytes()
+		w.Header().Set("Content-Encoding", "gzip")
+	}
+	w.Header().Set("Content-Length", fmt.Sprint(len(encoded)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(encoded) // the client may have gone
+	}
+}
+
+func takesGzip(r *http.Request) bool {
+	accepted := strings.Split(r.Header.Get("Accept-Encoding"), ",")
+	return slices.ContainsFunc(accepted, func(one string) bool {
+		name, quality, _ := strings.Cut(strings.ReplaceAll(one, " ", ""), ";")
+		return name == "gzip" && quality != "q=0"
+	})
+}

@@ -1,0 +1,140 @@
+package query
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"time"
+
+	"pawl/processor"
+	"pawl/statestore"
+)
+
+// velocity is what a task knows of a user's transactions.
+type velocity struct {
+	Known bool   `json:"known"`
+	Slots []slot `json:"slots"` // by time; transactions of one millisecond may share one
+}
+
+type slot struct {
+	At    int64 `json:"at"`
+	Count int64 `json:"count"`
+	Cents int64 `json:"cents"`
+}
+
+// Tables of the fraud pipeline, and how its trees count: a node of level 0 has 64 slots of 1 ms.
+const (
+	velocityTable = "velocity"
+	nodesTable    = "velocity-nodes"
+	nodeSlots     = 64
+)
+
+// fraudUser answers with what the next decision about a user can count.
+func (s *server) fraudUser() *endpoint[velocity] {
+	user := func(q *question) statestore.Key {
+		return statestore.Key(nil).String(q.r.PathValue("id"))
+	}
+	return &endpoint[velocity]{
+		tasks: func(q *question) ([]int32, *Problem) { return keyed(q, q.r.PathValue("id")), nil },
+		ranges: func(q *question) []processor.StateRange {
+			leaves := user(q).Int(0)
+			return []processor.StateRange{processor.StatePoint(velocityTable, user(q)),
+				{Table: nodesTable, From: leaves, To: leaves.End()}}
+		},
+		read:  func(q *question, v View) (velocity, error) { return readVelocity(v, user(q)) },
+		merge: s.mergeVelocity,
+	}
+}
+
+func readVelocity(v View, user statestore.Key) (velocity, error) {
+	var out velocity
+	raw, ok, err := v.Get(velocityTable, user)
+	if err != nil || !ok {
+		return out, err
+	}
+	root, err := v.JSON(raw)
+	if err != nil {
+		return out, err
+	}
+	out.Known = true
+	if number(field(root, "level")) == 0 {
+		out.Slots = slotsOf(root, number(field(root, "base")))
+		return out, nil
+	}
+	var failed error
+	_, err = v.Scan(1, func(key statestore.Key, raw []byte) bool {
+		var node any
+		parts, err := statestore.DecodeKey(key)
+		if err == nil {
+			node, err = v.JSON(raw)
+		}
+		if failed = err; err != nil {
+			return false
+		}
+		out.Slots = append(out.Slots, slotsOf(node, number(parts[2])*nodeSlots)...)
+		return true
+	})
+	return out, cmp.Or(err, failed)
+}
+
+func slotsOf(node any, base int64) []slot {
+	var all []slot
+	list, _ := field(node, "slots").([]any)
+	for _, one := range list {
+		all = append(all, slot{At: base + number(field(one, "index")),
+			Count: number(field(one, "count")), Cents: number(field(one, "total_cents"))})
+	}
+	return all
+}
+
+// field is a field of a record as JSON has it; nil when there is none.
+func field(record any, name string) any {
+	m, _ := record.(map[string]any)
+	return m[name]
+}
+
+// number is an integer as JSON has it.
+func number(v any) int64 {
+	switch n := v.(type) {
+	case int64:
+		return n
+	case int32:
+		return int64(n)
+	case float64:
+		return int64(n)
+	}
+	return 0
+}
+
+// transaction is one that the window holds, as it is shown.
+type transaction struct {
+	Timestamp  *time.Time `json:"timestamp"`
+	Count      int64      `json:"count"` // more than 1 when a busy user has several in a millisecond
+	TotalCents int64      `json:"total_cents"`
+}
+
+// mergeVelocity shows the window that ends with the user's newest transaction.
+func (s *server) mergeVelocity(q *question, parts []velocity) (fields, *Problem) {
+	id := q.r.PathValue("id")
+	slots := parts[0].Slots
+	if !parts[0].Known || len(slots) == 0 {
+		return nil, refuse(http.StatusNotFound, "user %.100q has no transaction that a decision "+
+			"could count", id)
+	}
+	end := slots[len(slots)-1].At
+	start := end - s.options.FraudSpan.Milliseconds()
+	var count, cents int64
+	shown := []transaction{}
+	for _, one := range slices.Backward(slots) {
+		if one.At <= start {
+			break
+		}
+		count += one.Count
+		cents += one.Cents
+		if len(shown) < q.limit {
+			shown = append(shown, transaction{timeOf(one.At), one.Count, one.Cents})
+		}
+	}
+	return fields{"user_id": id, "count": count, "total_cents": cents, "transactions": shown,
+		"window_start": timeOf(start), "window_end": timeOf(end)}, nil
+}

@@ -1,0 +1,60 @@
+package query
+
+import (
+	"context"
+
+	"pawl/processor"
+	"pawl/schemas/record"
+	"pawl/statestore"
+)
+
+// State is the state of the tasks that run in this process.
+type State interface {
+	Shape() Shape
+	// View calls read with what a task had committed at one epoch; see processor.Instance.View.
+	View(partition int32, ranges []processor.StateRange, read func(View) error) error
+	// Await waits for where the task stands; see processor.Instance.Await.
+	Await(ctx context.Context, partition int32, ok func(record.Position) bool) error
+	Status() processor.Status
+}
+
+// Shape is what does not change while an application runs.
+type Shape struct {
+	Application string
+	Instance    string
+	Pipeline    string
+	Tasks       int32
+	Tables      []processor.TableInfo
+}
+
+// View is one task's committed state at one epoch.
+type View interface {
+	Standing() record.Position
+	Get(table string, key statestore.Key) (value []byte, ok bool, err error)
+	Scan(i int, fn func(key statestore.Key, value []byte) bool) (next statestore.Key, err error)
+	JSON(value []byte) (any, error)
+}
+
+// Of is the state of an instance.
+func Of(in *processor.Instance) State { return instance{in} }
+
+type instance struct{ *processor.Instance }
+
+// Shape implements State.
+func (i instance) Shape() Shape {
+	return Shape{Application: i.ApplicationID(), Instance: i.InstanceID(),
+		Pipeline: i.Pipeline().Name(), Tasks: i.TaskCount(), Tables: i.Pipeline().Tables()}
+}
+
+// View implements State.
+func (i instance) View(partition int32, ranges []processor.StateRange,
+	read func(View) error) error {
+	return i.Instance.View(partition, ranges, func(v *processor.StateView) error {
+		return read(view{v})
+	})
+}
+
+type view struct{ *processor.StateView }
+
+// Standing implements View.
+func (v view) Standing() record.Position { return v.Position }
