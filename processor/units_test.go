@@ -94,6 +94,34 @@ func balance(t *testing.T, a *assignor,
 	return out
 }
 
+// TestAssignorReadsCopiesAndAddresses: the leader finds a member's copies in front of its address,
+// and takes one that tells an address alone for one without copies.
+func TestAssignorReadsCopiesAndAddresses(t *testing.T) {
+	a := &assignor{topics: []string{"in"}, address: "127.0.0.1:8080",
+		copies: func() []replica { return []replica{{3, copyStandby, 70, 2}} }}
+	old := joining(a, "old", 1)
+	var meta kmsg.ConsumerMemberMetadata
+	if err := meta.ReadFrom(old.ProtocolMetadata); err != nil {
+		t.Fatal(err)
+	}
+	if _, address := splitAddress(meta.UserData); address != a.address {
+		t.Errorf("address %q", address)
+	}
+	meta.UserData = withAddress(nil, a.address)
+	old.ProtocolMetadata = meta.AppendTo(nil)
+	b, _, err := a.MemberBalancer([]kmsg.JoinGroupResponseMember{joining(a, "new", 1), old})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m, c := range candidates(b.(*kgo.ConsumerBalancer), "in", 4) {
+		member, _ := b.(*kgo.ConsumerBalancer).MemberAt(m)
+		plain := member.MemberID == "old"
+		if c.plain != plain || !plain && !slices.Equal(c.copies, a.copies()) {
+			t.Errorf("%s: %+v", member.MemberID, c)
+		}
+	}
+}
+
 // TestAssignorMovesWholeTasks checks that all inputs of a task go together, that what moves is free
 // for one round, and that of two owners the one of the newer generation counts.
 func TestAssignorMovesWholeTasks(t *testing.T) {

@@ -104,8 +104,8 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 		return fmt.Errorf("find this program to start it again: %w", err)
 	}
 	spec := fleetSpec{exe: exe, pipeline: p.name, dir: st.dir,
-		count: st.options.instances, http: st.options.http, settings: base, token: base.Text("api.token"),
-		override: override, event: st.view.event}
+		count: st.options.instances, http: st.options.http, settings: base,
+		token: base.Text("api.token"), override: override, event: st.view.event}
 	if st.shape != nil {
 		st.shape(&spec)
 	}
