@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -30,6 +29,7 @@ type slot struct {
 	faults    int   // failures at faultAt
 	faultAt   int64 // sum of input offsets where the task failed
 	after     func()
+	handOn    bool  // its store stays open when the task is closed: it becomes a standby's
 	err       error // why it is FAILED or REFUSED
 }
 
@@ -56,7 +56,7 @@ func (in *Instance) open(p int32) {
 		return
 	}
 	name := taskName(in.pipe.name, p)
-	s.busy, s.disk, s.after = false, nil, nil
+	s.busy, s.disk, s.after, s.handOn = false, nil, nil, false
 	s.ctx, s.cancel = context.WithCancelCause(in.ctx)
 	t := &task{in: in, partition: p, name: name, orders: make(chan order, sharedOrders),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
@@ -69,7 +69,9 @@ func (in *Instance) open(p int32) {
 	go func() {
 		defer s.work.Done()
 		var err error
-		s.disk, err = in.openDisk(name)
+		if s.disk = in.handedOver(p); s.disk == nil {
+			s.disk, err = in.openDisk(name)
+		}
 		in.startup.done(stepStores)
 		in.post(func() {
 			switch {
@@ -82,15 +84,28 @@ func (in *Instance) open(p int32) {
 	}()
 }
 
+// downloaded says that a whole store from a checkpoint waits to take a closed one's place.
+func (in *Instance) downloaded(name string) bool {
+	_, err := os.Stat(in.taskDir(name) + newSuffix)
+	return err == nil
+}
+
+// adoptDownloaded lets it.
+func (in *Instance) adoptDownloaded(name string) error {
+	if !in.downloaded(name) {
+		return nil
+	}
+	dir := in.taskDir(name)
+	return in.env.Adopt(dir+newSuffix, dir)
+}
+
 // openDisk opens a task's store; a damaged one is removed, since the changelog has it all. A whole
 // one that was downloaded when an earlier process died takes its place.
 func (in *Instance) openDisk(name string) (*statestore.Pebble, error) {
-	dir := filepath.Join(in.stateDir, name)
-	if _, err := os.Stat(dir + newSuffix); err == nil {
-		if err := in.env.Adopt(dir+newSuffix, dir); err != nil {
-			return nil, err
-		}
+	if err := in.adoptDownloaded(name); err != nil {
+		return nil, err
 	}
+	dir := in.taskDir(name)
 	disk, err := in.env.OpenPebble(dir)
 	var corrupt *statestore.CorruptError
 	if errors.As(err, &corrupt) {
@@ -111,6 +126,8 @@ func (in *Instance) claimed(t *task, offset int64) {
 	}
 	in.cfg.Point("claimed")
 	in.startup.done(stepClaims)
+	at := s.disk.Mark().Offset
+	in.copies.set(replica{t.partition, copyActive, at, max(offset+1-at, 0)})
 	in.taskState(t.partition, TaskRestoring, "", "")
 	s.work.Add(1)
 	go func() {
@@ -158,7 +175,7 @@ func (in *Instance) rebuild(s *slot, t *task) error {
 	if err := s.disk.Close(); err != nil {
 		return err
 	}
-	dir := filepath.Join(in.stateDir, t.name)
+	dir := in.taskDir(t.name)
 	if err := in.env.Remove(dir); err != nil {
 		return err
 	}
@@ -324,6 +341,8 @@ func (in *Instance) close(p int32, then func()) {
 			t.checkpoints.atStop(in.ctx)
 		}
 		t.shutViews()
+		// A store that a download is to replace is not gone on with.
+		s.handOn = s.handOn && !in.downloaded(t.name)
 		err := s.closeStore(t)
 		in.post(func() {
 			s.task, s.closing, s.busy = nil, false, false
@@ -347,6 +366,12 @@ func (s *slot) closeStore(t *task) error {
 		return nil // closed before, or never opened
 	}
 	var err error
+	if s.handOn {
+		if t.store != nil {
+			err = t.store.Spill()
+		}
+		return err
+	}
 	if t.store != nil {
 		err = t.store.Flush()
 	}

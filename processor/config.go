@@ -61,6 +61,14 @@ type Config struct {
 	IdleTimeout time.Duration
 	// UncommittedMaxBytes seals an epoch early. Default: an eighth of MemoryMax, at most 24 MiB.
 	UncommittedMaxBytes int64
+	// Standbys is how many other instances keep a copy of each task's state. Default 0.
+	Standbys int
+	// Warmups is how many tasks at a time are copied to the instance they are to move to, when its
+	// copy is too far behind to move them at once. Default 2.
+	Warmups int
+	// AcceptableLag is how many changelog records a copy may lack and still count as caught up.
+	// Default 10000; negative means 0.
+	AcceptableLag int64
 	// TopicPrefix is put before the names of all input and output topics of the pipeline.
 	TopicPrefix string
 	// NoProvenance leaves out the header that names each output's input record.
@@ -93,6 +101,8 @@ type Config struct {
 
 	// watchEvery is how often it is looked whether global topics were given new partitions.
 	watchEvery time.Duration
+	// checkEvery is how often a standby's digest is compared with its position record's.
+	checkEvery time.Duration
 }
 
 // EnsureDefaults replaces zero values by their defaults.
@@ -110,6 +120,13 @@ func (c *Config) EnsureDefaults() {
 	def(&c.MaxFutureSkew, time.Hour)
 	def(&c.IdleTimeout, 30*time.Second)
 	def(&c.watchEvery, watchEvery)
+	def(&c.checkEvery, checkEvery)
+	if c.Warmups == 0 {
+		c.Warmups = 2
+	}
+	if c.AcceptableLag == 0 {
+		c.AcceptableLag = 10_000
+	}
 	c.Checkpoints.ensureDefaults()
 	if c.ReplicationFactor == 0 {
 		c.ReplicationFactor = -1
@@ -135,6 +152,12 @@ func (c *Config) EnsureDefaults() {
 
 // minMemory is the least budget with which an instance can hold one epoch, one fetch and a cache.
 const minMemory = 32 << 20
+
+// More copies than this, or more on their way at once, is a slip of the pen.
+const (
+	maxStandbys = 100
+	maxWarmups  = 1000
+)
 
 // Validate reports all faults of c together, each as "key=value: what is wrong; mend".
 func (c *Config) Validate() error {
@@ -165,6 +188,12 @@ func (c *Config) Validate() error {
 		fault("state.dir", "", "no state directory; give a folder on a local disk")
 	}
 	c.validateTimes(fault)
+	if c.Standbys < 0 || c.Standbys > maxStandbys {
+		fault("num.standby.replicas", c.Standbys, "must lie between 0 and %d", maxStandbys)
+	}
+	if c.Warmups < 1 || c.Warmups > maxWarmups {
+		fault("max.warmup.replicas", c.Warmups, "must lie between 1 and %d", maxWarmups)
+	}
 	if c.MemoryMax < minMemory {
 		fault("memory.max", c.MemoryMax, "below %d bytes; give at least 32MiB", minMemory)
 	}

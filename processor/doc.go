@@ -11,19 +11,21 @@
 // its epoch; under "\x00claim", a new owner's claim, up to which it restores.
 //
 // Files, in the order of a record's path: pipeline.go and config.go (what to run), start.go,
-// topics.go and member.go (joining in), fetch.go, shared.go, hollow.go and merge.go (which record
-// comes next), inbox.go, task.go and idle.go (one partition's goroutine), enrich.go, ahead.go,
-// service.go and answers.go (services asked ahead of the step), shed.go (what is left out under
-// load), then the pure core: core.go, source.go, context.go, table.go, global.go, timer.go,
-// output.go, counter.go, deadletter.go, effects.go.
+// topics.go and member.go (joining in), assignor.go, placement.go and copies.go (who gets which
+// task and which copy), fetch.go, shared.go, hollow.go and merge.go (which record comes next),
+// inbox.go, task.go and idle.go (one partition's goroutine), enrich.go, ahead.go, service.go and
+// answers.go (services asked ahead of the step), shed.go (what is left out under load), then the
+// pure core: core.go, source.go, context.go, table.go, global.go, timer.go, output.go, counter.go,
+// deadletter.go, effects.go.
 // Operators, handlers made of tables and timers: operator.go (stateless), dedupe.go, window.go,
 // session.go, count.go, timeline.go (and sliding windows), join.go, pattern.go. Then epoch.go (the
 // cycle), transaction.go (the commit, and what a death at each of its points leaves) and points.go.
 // Around it: instance.go (the loop), client.go, subjects.go (ids of schemas), startup.go (what a
 // start takes), assign.go, ladder.go, changelog.go, restore.go and prove.go (taking a task over),
 // checkpoints.go and checkpointing.go (copies of its store), leave.go and fault.go (giving it up),
-// memory.go, status.go, event.go (what Listeners are told), tracer.go (records that are followed),
-// errors.go; view.go and directory.go (its committed state, and where the others' is), examine.go
-// (why it would refuse to start). Beside it: offline.go and offlinetask.go (the same tasks without
-// a cluster), rerun.go (a stretch of their history, again).
+// standby.go, follow.go and digest.go (copies of tasks that run elsewhere), memory.go, status.go,
+// event.go (what Listeners are told), tracer.go (records that are followed), errors.go; view.go and
+// directory.go (committed state, and where the others' is), examine.go (why a task would refuse to
+// start). Beside it: offline.go and offlinetask.go (the same tasks without a cluster), rerun.go (a
+// stretch of their history, again).
 package processor

@@ -11,6 +11,8 @@ type Listener struct {
 	TaskState func(TaskStateInfo)
 	// Restore fires repeatedly while a task reads its changelog, and once with Done set.
 	Restore func(RestoreInfo)
+	// Standby fires when the copy of a task that runs elsewhere enters a state.
+	Standby func(StandbyStatus)
 	// Checkpoint fires when a checkpoint of a task was taken, or failed.
 	Checkpoint func(CheckpointInfo)
 	// Startup fires once, at the first commit of records with all tasks running, with what that

@@ -18,6 +18,9 @@ func (c *Config) UseFiles(files vfs.FS) {
 // WatchEvery sets how often it is looked whether global topics grew.
 func (c *Config) WatchEvery(d time.Duration) { c.watchEvery = d }
 
+// EntryHash is what one entry adds to the state digest.
+func EntryHash(key, value []byte) uint64 { return entryHash(key, value) }
+
 // Patience sets how long a restore waits for a storage of checkpoints that gives it nothing.
 func (c *Checkpoints) Patience(d time.Duration) { c.patience = d }
 

@@ -33,6 +33,8 @@ type Instance struct {
 	adm        *kadm.Client
 	group      *group
 	fetch      *fetcher
+	copies     copies
+	standbys   *standbys
 	startup    startup
 
 	ctx    context.Context
@@ -56,7 +58,8 @@ type Instance struct {
 
 	// owned by the loop
 	slots      map[int32]*slot
-	claims     []*task // opened, to be claimed in the next transaction
+	wanted     map[int32]following // tasks to keep a copy of
+	claims     []*task             // opened, to be claimed in the next transaction
 	leaves     []*leave
 	cycle      cycle
 	prod       *producer
@@ -252,10 +255,14 @@ func (in *Instance) shutDown() {
 		}
 		t := s.task
 		t.shutViews()
+		s.handOn = false
 		if crash || failure != nil {
 			t = &task{} // nothing more is written
 		}
 		errs = append(errs, s.closeStore(t))
+	}
+	for _, sb := range in.standbys.all() {
+		errs = append(errs, sb.close(!crash && failure == nil))
 	}
 	in.env.Close()
 	errs = append(errs, in.lock.Release())

@@ -41,10 +41,13 @@ func (in *Instance) finishLeaves() {
 		l.closing = true
 		open := len(l.parts)
 		for _, p := range l.parts {
+			in.keepOpen(p)
 			in.close(p, func() {
 				if s := in.slots[p]; s != nil {
 					in.taskState(p, TaskClosed, "", "")
 					delete(in.slots, p)
+					in.copies.closed(p)
+					in.succeed(p, s)
 				}
 				if open--; open == 0 {
 					in.left(l)

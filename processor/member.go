@@ -23,6 +23,7 @@ type group struct {
 	mu      sync.Mutex
 	who     membership
 	owned   map[int32]bool
+	duties  duties        // what the leader wants of us beside our tasks
 	changed chan struct{} // closed and replaced when who changes
 }
 
@@ -48,6 +49,19 @@ func (g *group) own(partitions []int32, mine bool) {
 			delete(g.owned, p)
 		}
 	}
+}
+
+// told notes the leader's wishes; they are seen to when the callbacks come.
+func (g *group) told(d duties) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.duties = d
+}
+
+func (g *group) toFollow() duties {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.duties
 }
 
 // errNotOwned says that the group has given a task of the epoch away.
@@ -103,9 +117,10 @@ func (in *Instance) newMember() (*kgo.Client, error) {
 		kgo.ConsumerGroup(in.cfg.ApplicationID),
 		kgo.ConsumeTopics(topics...),
 		kgo.InstanceID(in.cfg.InstanceID),
-		kgo.Balancers(&assignor{topics: topics, address: in.cfg.Advertise}),
+		kgo.Balancers(&assignor{topics: topics, rules: in.rules(), copies: in.copies.list,
+			told: in.group.told, address: in.cfg.Advertise}),
 		kgo.SessionTimeout(in.cfg.SessionTimeout),
-		kgo.HeartbeatInterval(min(in.cfg.SessionTimeout/5, 3*time.Second)),
+		kgo.HeartbeatInterval(heartbeat(in.cfg.SessionTimeout)),
 		kgo.RebalanceTimeout(max(time.Minute, in.cfg.SessionTimeout)),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(in.onAssigned),
@@ -118,6 +133,12 @@ func (in *Instance) newMember() (*kgo.Client, error) {
 	}
 	cl.PauseFetchTopics(topics...)
 	return cl, nil
+}
+
+// heartbeat is how often the group hears of us, and we of a rebalance: who is to take a task over
+// learns of it by a heartbeat, so that is part of the pause.
+func heartbeat(session time.Duration) time.Duration {
+	return min(max(session/50, 50*time.Millisecond), 200*time.Millisecond)
 }
 
 // groupHook hears what ends a group session.
@@ -178,7 +199,10 @@ func (in *Instance) onAssigned(ctx context.Context, cl *kgo.Client, m map[string
 		parts = append(parts, kept...)
 	}
 	in.group.own(parts, true)
-	in.post(func() { in.assigned(parts) })
+	in.post(func() {
+		in.assigned(parts)
+		in.follow(in.group.toFollow())
+	})
 }
 
 // onRevoked returns only when the partitions' epochs are decided and their tasks closed: the next
@@ -214,12 +238,20 @@ func (in *Instance) onLost(ctx context.Context, _ *kgo.Client, m map[string][]in
 // handOver has the loop close the partitions' tasks, after a last epoch if it may still commit.
 func (in *Instance) handOver(ctx context.Context, parts []int32, seal bool) {
 	done := make(chan struct{})
-	in.post(func() { in.revoked(parts, seal, done) })
+	in.post(func() {
+		in.follow(in.group.toFollow()) // a task that is given up may stay here as a copy
+		in.revoked(parts, seal, done)
+	})
 	select {
 	case <-done:
 	case <-ctx.Done():
 	case <-in.ctx.Done():
 	}
+}
+
+func (in *Instance) rules() rules {
+	return rules{standbys: in.cfg.Standbys, warmups: in.cfg.Warmups,
+		acceptable: max(in.cfg.AcceptableLag, 0)}
 }
 
 func union(m map[string][]int32) []int32 {
@@ -229,143 +261,4 @@ func union(m map[string][]int32) []int32 {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// assignor shares tasks out among the members: as evenly as can be, each staying where it is
-// unless that would be uneven. All inputs of a task go together, which Kafka's own sticky assignor
-// does not promise. Moves are cooperative: revoked in one round, assigned in the next.
-type assignor struct {
-	topics  []string
-	address string // told to the group
-}
-
-// ProtocolName implements kgo.GroupBalancer.
-func (a *assignor) ProtocolName() string { return "pawl-sticky" }
-
-// IsCooperative implements kgo.GroupBalancer.
-func (a *assignor) IsCooperative() bool { return true }
-
-// JoinGroupMetadata implements kgo.GroupBalancer.
-func (a *assignor) JoinGroupMetadata(interests []string, current map[string][]int32,
-	generation int32) []byte {
-	meta := kmsg.NewConsumerMemberMetadata()
-	meta.Version = 3
-	meta.Topics = interests
-	meta.Generation = generation
-	for _, t := range a.topics {
-		if ps := current[t]; len(ps) > 0 {
-			owned := kmsg.NewConsumerMemberMetadataOwnedPartition()
-			owned.Topic, owned.Partitions = t, ps
-			meta.OwnedPartitions = append(meta.OwnedPartitions, owned)
-		}
-	}
-	slices.SortFunc(meta.OwnedPartitions, func(x, y kmsg.ConsumerMemberMetadataOwnedPartition) int {
-		return compareStrings(x.Topic, y.Topic)
-	})
-	meta.UserData = withAddress(meta.UserData, a.address)
-	return meta.AppendTo(nil)
-}
-
-func compareStrings(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// ParseSyncAssignment implements kgo.GroupBalancer.
-func (a *assignor) ParseSyncAssignment(b []byte) (map[string][]int32, error) {
-	return kgo.ParseConsumerSyncAssignment(b)
-}
-
-// MemberBalancer implements kgo.GroupBalancer.
-func (a *assignor) MemberBalancer(members []kmsg.JoinGroupResponseMember) (
-	kgo.GroupMemberBalancer, map[string]struct{}, error) {
-	b, err := kgo.NewConsumerBalancer(a, members)
-	if err != nil {
-		return nil, nil, err
-	}
-	return b, b.MemberTopics(), nil
-}
-
-// Balance implements kgo.ConsumerBalancerBalance.
-func (a *assignor) Balance(b *kgo.ConsumerBalancer,
-	topics map[string]int32) kgo.IntoSyncAssignment {
-	plan := b.NewPlan()
-	tasks := topics[a.topics[0]]
-	owned := ownedTasks(b, a.topics[0], tasks)
-	for m, parts := range share(owned, tasks) {
-		member, _ := b.MemberAt(m)
-		for _, t := range a.topics {
-			for _, p := range parts {
-				plan.AddPartition(member, t, p)
-			}
-		}
-	}
-	plan.AdjustCooperative(b)
-	return plan
-}
-
-// ownedTasks lists what each member claims to own; of two claims the newer generation's counts.
-func ownedTasks(b *kgo.ConsumerBalancer, topic string, tasks int32) [][]int32 {
-	owner := make(map[int32]int)
-	generation := make(map[int32]int32)
-	n := len(b.Members())
-	for m := range n {
-		_, meta := b.MemberAt(m)
-		for _, o := range meta.OwnedPartitions {
-			if o.Topic != topic {
-				continue
-			}
-			for _, p := range o.Partitions {
-				g, taken := generation[p]
-				if p < tasks && (!taken || meta.Generation > g) {
-					owner[p], generation[p] = m, meta.Generation
-				}
-			}
-		}
-	}
-	owned := make([][]int32, n)
-	for p := range tasks {
-		if m, ok := owner[p]; ok {
-			owned[m] = append(owned[m], p)
-		}
-	}
-	return owned
-}
-
-// share gives every member its fair number of tasks: what it owns first, then what is free.
-func share(owned [][]int32, tasks int32) [][]int32 {
-	n := len(owned)
-	order := make([]int, n) // members with the most tasks get the larger quotas
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(x, y int) int { return len(owned[y]) - len(owned[x]) })
-	given := make([][]int32, n)
-	taken := make([]bool, tasks)
-	quota := make([]int, n)
-	for rank, m := range order {
-		quota[m] = int(tasks) / n
-		if rank < int(tasks)%n {
-			quota[m]++
-		}
-		given[m] = owned[m][:min(quota[m], len(owned[m]))]
-		for _, p := range given[m] {
-			taken[p] = true
-		}
-	}
-	next := int32(0)
-	for _, m := range order {
-		given[m] = slices.Clone(given[m])
-		for ; len(given[m]) < quota[m]; next++ {
-			if !taken[next] {
-				given[m] = append(given[m], next)
-			}
-		}
-	}
-	return given
 }

@@ -81,14 +81,20 @@ func (o *Offline) restore(name string, partition int32, disk statestore.Store,
 	}
 	claim := changelog[len(changelog)-1].Offset
 	r := &restore{in: o.in, task: name, partition: partition, store: disk, claim: claim}
-	r.begin()
+	if err := r.begin(o.in.restoreLimit()); err != nil {
+		return 0, err
+	}
 	r.mark.Topic = o.in.bind.changelogID
 	from := r.mark.Offset
 	for _, rec := range changelog {
 		if rec.Offset < from {
 			continue
 		}
-		if err := r.take(rec); err != nil {
+		err := r.take(rec)
+		if err == nil && r.load.Full() {
+			err = r.write()
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -99,7 +105,7 @@ func (o *Offline) restore(name string, partition int32, disk statestore.Store,
 		}
 		known = append(known, statestore.Schema{ID: s.id, Table: s.table})
 	}
-	return claim, errors.Join(r.apply(), o.in.gate(known))
+	return claim, errors.Join(r.write(), o.in.gate(known))
 }
 
 // Feed adds fetched records of an input, in order; end is where its partition ends by now.

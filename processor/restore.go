@@ -28,10 +28,12 @@ type restore struct {
 	store     statestore.Store
 	claim     int64 // offset of our claim record
 	began     time.Time
+	since     int64         // no deletion was missed that was still in the log then, Unix ms
 	before    time.Duration // what was spent on the download
 	info      RestoreInfo
 	schemas   map[stateSchema]bool // writer schemas met
 	met       []stateSchema        // the same, to be looked through without making a key
+	kept      map[stateSchema]bool // those whose text is in the store
 	load      *statestore.Load
 	written   time.Time // when the store last got what was read
 	position  []byte    // the last position record's value, in memory of its own
@@ -45,9 +47,11 @@ const (
 	// restoreWrite is how often what was read is written at least, so that a restore that is
 	// interrupted need not read it again.
 	restoreWrite = 10 * time.Second
-	// fenceAfter is how long a restore waits for another writer's open transaction before it looks
-	// whose it is: one that is being committed right now ends by itself.
-	fenceAfter = 500 * time.Millisecond
+	// fenceAfter is how long a restore waits for another writer's open transaction before it
+	// looks whose it is: one that is being committed right now ends by itself. Whoever gave the
+	// task up in order has decided its epochs before, so what stays open belongs to the dead, and
+	// waiting for it is part of a takeover's pause.
+	fenceAfter = 100 * time.Millisecond
 	// fencePatience bounds the wait for an open transaction to be aborted.
 	fencePatience = 5 * time.Second
 )
@@ -55,23 +59,35 @@ const (
 // errOutdated says that the store on disk cannot be brought up to date and must be rebuilt.
 var errOutdated = errors.New("store is outdated")
 
-// begin readies what is read into.
-func (r *restore) begin() {
+// begin readies what is read into, run bytes at a time.
+func (r *restore) begin(run int64) error {
+	known, err := statestore.Schemas(r.store)
+	if err != nil {
+		return err
+	}
+	r.kept = make(map[stateSchema]bool)
+	for _, k := range known {
+		r.kept[stateSchema{k.Table, k.ID}] = true
+	}
 	r.began = time.Now()
 	r.written = r.began
 	r.mark = r.store.Mark()
+	r.since = r.mark.Time
 	if r.mark.Offset == 0 {
-		r.mark.Topic = r.in.bind.changelogID
+		r.mark.Topic, r.since = r.in.bind.changelogID, r.began.UnixMilli()
 	}
 	r.schemas = make(map[stateSchema]bool)
-	r.load = statestore.NewLoad(r.store, r.in.restoreLimit())
+	r.load = statestore.NewLoad(r.store, run)
 	r.before = r.info.Elapsed
 	r.info.Offset, r.info.From = r.mark.Offset, r.mark.Offset
 	r.info.FromLocalDisk = r.info.Rung == RungTail
+	return nil
 }
 
 func (r *restore) run(ctx context.Context) error {
-	r.begin()
+	if err := r.begin(r.in.restoreLimit()); err != nil {
+		return err
+	}
 	stood := r.mark.Position
 	from := kgo.NewOffset().At(r.mark.Offset)
 	if r.mark.Offset == 0 {
@@ -87,7 +103,7 @@ func (r *restore) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.apply(); err != nil {
+	if err := r.apply(ctx); err != nil {
 		return err
 	}
 	if r.info.FromLocalDisk && bytes.Equal(stood, r.mark.Position) {
@@ -173,19 +189,21 @@ func (r *restore) takeAll(ctx context.Context, fetches kgo.Fetches) error {
 	var failed error
 	fetches.EachRecord(func(rec *kgo.Record) {
 		if failed == nil && r.info.Offset <= r.claim {
-			failed = r.take(rec)
+			if failed = r.take(rec); failed == nil && r.load.Full() {
+				failed = r.apply(ctx)
+			}
 		}
 		rec.Recycle()
 	})
 	if failed == nil && r.load.Bytes() > 0 && time.Since(r.written) > restoreWrite {
-		failed = r.apply()
+		failed = r.apply(ctx)
 	}
 	return failed
 }
 
-// take adds one changelog record. Changes reach the store together with the position record that
-// follows them; only a very long run without one is written earlier, under the old position. The
-// record's memory is not kept.
+// take adds one changelog record, whose memory is not kept. When the run goes to the store is for
+// whoever reads to say: a restore writes it when it is full, under the position before it if need
+// be, a standby at the end of an epoch.
 func (r *restore) take(rec *kgo.Record) error {
 	r.info.Offset = rec.Offset + 1
 	r.mark.Offset = rec.Offset + 1
@@ -211,9 +229,6 @@ func (r *restore) take(rec *kgo.Record) error {
 		return nil
 	}
 	r.load.Add(rec.Key, rec.Value)
-	if r.load.Full() {
-		return r.apply()
-	}
 	return nil
 }
 
@@ -238,13 +253,58 @@ func (r *restore) meet(key, value []byte) error {
 	return nil
 }
 
-// apply brings what was read into the store.
-func (r *restore) apply() error {
+// apply brings what was read into the store, for which it may have to wait for the registry.
+func (r *restore) apply(ctx context.Context) error {
+	for {
+		unknown, err := r.keepTexts()
+		if err != nil {
+			return err
+		}
+		if unknown == 0 {
+			return r.write()
+		}
+		if _, err := r.in.schemaText(ctx, unknown); err != nil {
+			return err
+		}
+	}
+}
+
+// keepTexts stores the texts of the writer schemas that were met. It comes before what is written
+// in them: who goes on from the store's mark does not meet them again. It returns the id of one
+// whose text has to be fetched first, 0 for none.
+func (r *restore) keepTexts() (unknown int32, err error) {
+	var changes []statestore.Change
+	for _, m := range r.met {
+		if r.kept[m] {
+			continue
+		}
+		text, ok := r.in.bind.resolver.Text(m.id)
+		if !ok {
+			return m.id, nil
+		}
+		changes = append(changes, statestore.SchemaChange(
+			statestore.Schema{ID: m.id, Table: m.table, Text: text}))
+	}
+	if len(changes) == 0 {
+		return 0, nil
+	}
+	if err := r.store.Apply(changes, r.store.Mark()); err != nil {
+		return 0, err
+	}
+	for _, m := range r.met {
+		r.kept[m] = true
+	}
+	return 0, nil
+}
+
+// write brings what was read into the store.
+func (r *restore) write() error {
 	r.in.cfg.Point("restoring")
 	if r.position != nil {
 		r.mark.Position = bytes.Clone(r.position)
 	}
 	r.written = time.Now()
+	r.mark.Time = max(r.mark.Time, r.since)
 	return r.load.Write(r.mark)
 }
 

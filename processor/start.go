@@ -35,6 +35,7 @@ func Start(ctx context.Context, cfg Config, p *Pipeline) (*Instance, error) {
 		slots: make(map[int32]*slot), statuses: make(map[int32]*taskInfo),
 		uploading: make(chan struct{}, 1), restores: make(chan struct{}, restoreTurns()),
 		tombstones: 24 * time.Hour, state: InstanceStateInfo{State: "CREATED"}}
+	in.standbys = newStandbys(in)
 	in.startup.began = time.Now()
 	in.ctx, in.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := in.prepare(ctx); err != nil {
@@ -94,6 +95,7 @@ func (in *Instance) prepare(ctx context.Context) error {
 	if in.fetch, err = newFetcher(in); err != nil {
 		return err
 	}
+	in.findCopies()
 	in.member, err = in.newMember()
 	return err
 }

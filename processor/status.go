@@ -13,6 +13,7 @@ type Status struct {
 	Promise         string // which exactly-once promise the cluster's version allows
 	Tasks           []TaskStatus
 	OpenTransaction time.Duration // age of the transaction in flight; 0 when there is none
+	Standbys        []StandbyStatus
 }
 
 // TaskStatus is a snapshot of one task.
@@ -40,6 +41,28 @@ type CheckpointStatus struct {
 	Created time.Time // when the copy was taken
 }
 
+// StandbyState is what becomes of a copy of a task that runs elsewhere.
+type StandbyState string
+
+// States of a standby.
+const (
+	StandbyFollowing StandbyState = "FOLLOWING" // it reads its changelog
+	StandbyCaughtUp  StandbyState = "CAUGHT_UP" // within acceptable.recovery.lag
+	StandbyHalted    StandbyState = "HALTED"    // it cannot go on; its store is left as it is
+	StandbyStopped   StandbyState = "STOPPED"   // its task was assigned here, or it is elsewhere
+)
+
+// StandbyStatus is a snapshot of the copy of a task that runs elsewhere.
+type StandbyStatus struct {
+	Name     string
+	State    StandbyState
+	Reason   string // why it is HALTED
+	Warmup   bool   // its task moves here when it has caught up
+	Offset   int64  // next changelog offset
+	Lag      int64  // records to the changelog's end as last seen; -1 while that is not known
+	Verified int64  // the last epoch at which its digest was compared and right; 0: none yet
+}
+
 // InputStatus is how far a task has come on one input partition.
 type InputStatus struct {
 	Topic     string
@@ -59,6 +82,11 @@ func (in *Instance) Status() Status {
 	}
 	for _, ts := range in.statuses {
 		st.Tasks = append(st.Tasks, ts.snapshot())
+	}
+	for _, sb := range in.standbys.all() {
+		if shown := sb.shown.Load(); shown != nil {
+			st.Standbys = append(st.Standbys, *shown)
+		}
 	}
 	slices.SortFunc(st.Tasks, func(a, b TaskStatus) int { return strings.Compare(a.Name, b.Name) })
 	return st
@@ -153,6 +181,7 @@ func (in *Instance) progress(p int32, fx *Effects) {
 	if info == nil {
 		return
 	}
+	in.copies.set(replica{partition: p, kind: copyActive, offset: fx.last.Offset + 1})
 	info.Epoch = fx.Position.Epoch
 	info.Watermark = time.UnixMilli(fx.Position.Watermark)
 	for i := range info.Inputs {

@@ -12,13 +12,13 @@ import (
 	"pawl/statestore"
 )
 
-// following is a tracer that follows records whose key is "followed".
-type following struct {
+// pursuer is a tracer that follows records whose key is "followed".
+type pursuer struct {
 	asked int
 	seen  []string
 }
 
-func (f *following) Record(_ string, rec *kgo.Record) RecordTrace {
+func (f *pursuer) Record(_ string, rec *kgo.Record) RecordTrace {
 	f.asked++
 	if string(rec.Key) != "followed" {
 		return nil
@@ -26,11 +26,11 @@ func (f *following) Record(_ string, rec *kgo.Record) RecordTrace {
 	return f
 }
 
-func (f *following) Epoch(EpochTrace, []RecordTrace) func(error) { return func(error) {} }
+func (f *pursuer) Epoch(EpochTrace, []RecordTrace) func(error) { return func(error) {} }
 
-func (f *following) Decoded()            { f.seen = append(f.seen, "decoded") }
-func (f *following) Traceparent() []byte { return []byte("00-a-b-01") }
-func (f *following) End(err error) {
+func (f *pursuer) Decoded()            { f.seen = append(f.seen, "decoded") }
+func (f *pursuer) Traceparent() []byte { return []byte("00-a-b-01") }
+func (f *pursuer) End(err error) {
 	text := "end"
 	if err != nil {
 		text = "fail"
@@ -69,7 +69,7 @@ func traceRig(t testing.TB, tracer Tracer) (*rig, func(key string) error) {
 // TestTracer: a record that is followed leads to outputs with its header and belongs to its epoch;
 // others have neither.
 func TestTracer(t *testing.T) {
-	f := new(following)
+	f := new(pursuer)
 	r, step := traceRig(t, f)
 	for _, key := range []string{"other", "followed", "other"} {
 		if err := step(key); err != nil {
@@ -125,14 +125,14 @@ func TestTracerCostsNothing(t *testing.T) {
 		})
 		return n
 	}
-	if without, with := per(nil), per(new(following)); with > without {
+	if without, with := per(nil), per(new(pursuer)); with > without {
 		t.Errorf("%v allocations with a tracer, %v without", with, without)
 	}
 }
 
 // BenchmarkStepTraced compares a step without a tracer with one that does not follow the record.
 func BenchmarkStepTraced(b *testing.B) {
-	for name, tracer := range map[string]Tracer{"off": nil, "not followed": new(following)} {
+	for name, tracer := range map[string]Tracer{"off": nil, "not followed": new(pursuer)} {
 		b.Run(name, func(b *testing.B) {
 			r, step := traceRig(b, tracer)
 			b.ReportAllocs()

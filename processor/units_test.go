@@ -58,48 +58,6 @@ func TestSlabKeepsWhatItHandsOut(t *testing.T) {
 	}
 }
 
-// TestShareProperties shares random ownerships: every task once, numbers that differ by one at
-// most, and nobody loses a task that the quota would have let it keep.
-func TestShareProperties(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	for range 5000 {
-		tasks, members := int32(r.IntN(20)), 1+r.IntN(6)
-		owned := make([][]int32, members)
-		for p := range tasks {
-			if m := r.IntN(members + 1); m < members {
-				owned[m] = append(owned[m], p)
-			}
-		}
-		given := share(owned, tasks)
-		var all []int32
-		low, high := int(tasks)/members, (int(tasks)+members-1)/members
-		for m, parts := range given {
-			all = append(all, parts...)
-			if len(parts) < low || len(parts) > high {
-				t.Fatalf("member %d of %d has %d of %d tasks", m, members, len(parts), tasks)
-			}
-			kept := 0
-			for _, p := range parts {
-				if slices.Contains(owned[m], p) {
-					kept++
-				}
-			}
-			if want := min(len(owned[m]), len(parts)); kept != want {
-				t.Fatalf("member %d kept %d of %v, want %d: %v", m, kept, owned[m], want, parts)
-			}
-		}
-		slices.Sort(all)
-		for p := range tasks {
-			if len(all) != int(tasks) || all[p] != p {
-				t.Fatalf("%d tasks are shared out as %v", tasks, given)
-			}
-		}
-		if again := share(given, tasks); !slices.EqualFunc(again, given, slices.Equal) {
-			t.Fatalf("a balanced share moves: %v, then %v", given, again)
-		}
-	}
-}
-
 // joining is a member that owns some tasks, as the group's leader sees it.
 func joining(a *assignor, id string, generation int32,
 	parts ...int32) kmsg.JoinGroupResponseMember {
@@ -136,10 +94,39 @@ func balance(t *testing.T, a *assignor,
 	return out
 }
 
+// TestAssignorReadsCopiesAndAddresses: the leader finds a member's copies in front of its address,
+// and takes one that tells an address alone for one without copies.
+func TestAssignorReadsCopiesAndAddresses(t *testing.T) {
+	a := &assignor{topics: []string{"in"}, address: "127.0.0.1:8080",
+		copies: func() []replica { return []replica{{3, copyStandby, 70, 2}} }}
+	old := joining(a, "old", 1)
+	var meta kmsg.ConsumerMemberMetadata
+	if err := meta.ReadFrom(old.ProtocolMetadata); err != nil {
+		t.Fatal(err)
+	}
+	if _, address := splitAddress(meta.UserData); address != a.address {
+		t.Errorf("address %q", address)
+	}
+	meta.UserData = withAddress(nil, a.address)
+	old.ProtocolMetadata = meta.AppendTo(nil)
+	b, _, err := a.MemberBalancer([]kmsg.JoinGroupResponseMember{joining(a, "new", 1), old})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m, c := range candidates(b.(*kgo.ConsumerBalancer), "in", 4) {
+		member, _ := b.(*kgo.ConsumerBalancer).MemberAt(m)
+		plain := member.MemberID == "old"
+		if c.plain != plain || !plain && !slices.Equal(c.copies, a.copies()) {
+			t.Errorf("%s: %+v", member.MemberID, c)
+		}
+	}
+}
+
 // TestAssignorMovesWholeTasks checks that all inputs of a task go together, that what moves is free
 // for one round, and that of two owners the one of the newer generation counts.
 func TestAssignorMovesWholeTasks(t *testing.T) {
-	a := &assignor{topics: []string{"in", "limits"}}
+	a := &assignor{topics: []string{"in", "limits"}, copies: (&copies{}).list,
+		told: func(duties) {}}
 	check := func(got map[string][][]int32, want map[string][]int32) {
 		t.Helper()
 		for id, parts := range want {

@@ -17,7 +17,7 @@ type Change struct {
 type Mark struct {
 	Position []byte   // the position record's value, wire format; nil before the first epoch
 	Offset   int64    // next changelog offset to read
-	Time     int64    // when the record at Offset-1 was written, ms since the epoch
+	Time     int64    // the log still held all deletions after Offset then, ms since the epoch
 	Topic    [16]byte // id of the changelog topic
 }
 

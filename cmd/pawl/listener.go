@@ -109,6 +109,7 @@ func (j *journal) listener() processor.Listener {
 				withReason(i.Reason, "task", i.Task, "state", i.State)...)
 		},
 		Restore:    j.restore(),
+		Standby:    func(i processor.StandbyStatus) { logStandby(log, i) },
 		Checkpoint: func(i processor.CheckpointInfo) { logCheckpoint(log, i) },
 		Startup: func(i processor.StartupInfo) {
 			args := []any{"took", i.Took}
@@ -198,6 +199,15 @@ func (j *journal) restore() func(processor.RestoreInfo) {
 		}
 		j.log.Log(context.Background(), level, text, args...)
 	}
+}
+
+func logStandby(log *slog.Logger, i processor.StandbyStatus) {
+	level := slog.LevelInfo
+	if i.State == processor.StandbyHalted {
+		level = slog.LevelError
+	}
+	log.Log(context.Background(), level, "standby", withReason(i.Reason, "task", i.Name,
+		"state", i.State, "warmup", i.Warmup, "offset", i.Offset, "lag", i.Lag)...)
 }
 
 func logCheckpoint(log *slog.Logger, i processor.CheckpointInfo) {

@@ -117,7 +117,8 @@ func metricsTable(t *testing.T) string {
 	m := metrics.New("fraud", func() processor.Status {
 		return processor.Status{State: "RUNNING", Tasks: []processor.TaskStatus{{Name: "fraud-0",
 			Rung: processor.RungLocal, Checkpoint: processor.CheckpointStatus{ID: "id"},
-			Watermark: time.Now(), Inputs: []processor.InputStatus{{Topic: "transactions"}}}}}
+			Watermark: time.Now(), Inputs: []processor.InputStatus{{Topic: "transactions"}}}},
+			Standbys: []processor.StandbyStatus{{Name: "fraud-1"}}}
 	})
 	m.Build("v1", "abc")
 	l := m.Listener()

@@ -106,8 +106,7 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 	}
 	spec := fleetSpec{exe: exe, pipeline: p.name, dir: st.dir,
 		count: st.options.instances, http: st.options.http, settings: base,
-		token: base.Text("api.token"), override: override,
-		event: st.view.event}
+		token: base.Text("api.token"), override: override, event: st.view.event}
 	if st.shape != nil {
 		st.shape(&spec)
 	}

@@ -62,14 +62,15 @@ func answerReady(w http.ResponseWriter, s processor.Status) {
 
 // statusReport is the answer of /status: the snapshot that the demo and the bench read.
 type statusReport struct {
-	Pipeline        string         `json:"pipeline"`
-	PID             int            `json:"pid"`
-	State           string         `json:"state"`
-	Reason          string         `json:"reason,omitempty"`
-	Promise         string         `json:"promise,omitempty"`
-	OpenTransaction float64        `json:"open_transaction_seconds"`
-	Tasks           []taskReport   `json:"tasks"`
-	Totals          metrics.Totals `json:"totals"`
+	Pipeline        string          `json:"pipeline"`
+	PID             int             `json:"pid"`
+	State           string          `json:"state"`
+	Reason          string          `json:"reason,omitempty"`
+	Promise         string          `json:"promise,omitempty"`
+	OpenTransaction float64         `json:"open_transaction_seconds"`
+	Tasks           []taskReport    `json:"tasks"`
+	Standbys        []standbyReport `json:"standbys"`
+	Totals          metrics.Totals  `json:"totals"`
 }
 
 type taskReport struct {
@@ -85,6 +86,17 @@ type taskReport struct {
 	Inputs        []inputReport `json:"inputs"`
 }
 
+// standbyReport is the copy of a task that runs elsewhere.
+type standbyReport struct {
+	Task     string `json:"task"`
+	State    string `json:"state"`
+	Reason   string `json:"reason,omitempty"`
+	Warmup   bool   `json:"warmup"`
+	Offset   int64  `json:"offset"`
+	Lag      int64  `json:"lag"` // -1 while it is not known
+	Verified int64  `json:"verified_epoch"`
+}
+
 type inputReport struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
@@ -96,7 +108,12 @@ type inputReport struct {
 func reportStatus(pipeline string, s processor.Status, totals metrics.Totals) statusReport {
 	report := statusReport{Pipeline: pipeline, PID: os.Getpid(), State: s.State, Reason: s.Reason,
 		Promise: s.Promise, OpenTransaction: s.OpenTransaction.Seconds(), Tasks: []taskReport{},
-		Totals: totals}
+		Standbys: []standbyReport{}, Totals: totals}
+	for _, sb := range s.Standbys {
+		report.Standbys = append(report.Standbys, standbyReport{Task: sb.Name,
+			State: string(sb.State), Reason: sb.Reason, Warmup: sb.Warmup, Offset: sb.Offset,
+			Lag: sb.Lag, Verified: sb.Verified})
+	}
 	for _, t := range s.Tasks {
 		task := taskReport{
 			taskReady: taskReady{Task: t.Name, State: string(t.State), Reason: t.Reason,

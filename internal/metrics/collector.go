@@ -18,6 +18,7 @@ type collector struct {
 	restore, watermark, behind      *prometheus.Desc
 	overlay, cache, buffered, epoch *prometheus.Desc
 	rung, checkpoint, stored        *prometheus.Desc
+	standby                         *prometheus.Desc
 }
 
 func newCollector(status func() processor.Status) *collector {
@@ -50,6 +51,8 @@ func newCollector(status func() processor.Status) *collector {
 		buffered: desc("pawl_buffered_bytes", "Committed state on its way to the task's store.",
 			"task"),
 		epoch: desc("pawl_task_epoch", "Last committed epoch of the task.", "task"),
+		standby: desc("pawl_standby_lag", "Changelog records that this instance's copy of a task "+
+			"that runs elsewhere lacks; -1 while that is not known.", "task"),
 		rung: desc("pawl_restore_rung", "1 for what the task's state was restored from: local, "+
 			"local-and-tail, checkpoint-and-tail or changelog.", "task", "rung"),
 		checkpoint: desc("pawl_checkpoint_age_seconds",
@@ -61,7 +64,7 @@ func newCollector(status func() processor.Status) *collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.instance, c.task, c.openTxn, c.lag, c.lsoLag, c.offset,
 		c.restore, c.watermark, c.behind, c.stored, c.overlay, c.cache, c.buffered, c.epoch, c.rung,
-		c.checkpoint} {
+		c.checkpoint, c.standby} {
 		ch <- d
 	}
 }
@@ -94,6 +97,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(c.watermark, float64(t.Watermark.UnixMilli())/1000, t.Name)
 			gauge(c.behind, time.Since(t.Watermark).Seconds(), t.Name)
 		}
+	}
+	for _, sb := range s.Standbys {
+		gauge(c.standby, float64(sb.Lag), sb.Name)
 	}
 	for _, in := range behind(s.Tasks) {
 		partition := strconv.Itoa(int(in.Partition))

@@ -53,6 +53,9 @@ func (s *Settings) Processor() processor.Config {
 		IdleTimeout:         s.durationOrOff("idle.timeout"),
 		MemoryMax:           s.Bytes("memory.max"),
 		UncommittedMaxBytes: s.Bytes("statestore.uncommitted.max.bytes"),
+		Standbys:            int(s.Int("num.standby.replicas")),
+		Warmups:             int(s.Int("max.warmup.replicas")),
+		AcceptableLag:       someLag(s.Int("acceptable.recovery.lag")),
 		NoProvenance:        !s.Bool("provenance.header"),
 	}
 	if s.Text("schema.registry.url") != "" {
@@ -104,6 +107,14 @@ func minus(d time.Duration) time.Duration {
 		return -1
 	}
 	return d
+}
+
+// someLag says an explicit 0 to a field whose zero value means its default.
+func someLag(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // notZero says an explicit 0 to a field that knows no negative value; a nanosecond is below what

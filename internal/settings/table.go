@@ -94,6 +94,12 @@ func engine() []Setting {
 			Doc: "Budget of caches, overlays and fetches; auto is half of memory, at most 2GiB."},
 		{Name: "statestore.uncommitted.max.bytes", Default: "auto", kind: size{auto: true},
 			Doc: "Uncommitted state that seals an epoch early; auto is memory.max/8, max 24MiB."},
+		{Name: "num.standby.replicas", Default: "0", kind: number{min: 0, max: 100},
+			Doc: "How many other instances keep a copy of each task's state up to date."},
+		{Name: "max.warmup.replicas", Default: "2", kind: number{min: 1, max: 1000},
+			Doc: "Tasks at a time that are copied to where they are to move, before they do."},
+		{Name: "acceptable.recovery.lag", Default: "10000", kind: number{min: 0, max: 1<<63 - 1},
+			Doc: "Changelog records a copy may lack and still take its task over at once."},
 		{Name: "provenance.header", Default: "true", kind: truth{},
 			Doc: "Name each output's input record in the header pawl.src."},
 	}
