@@ -70,7 +70,7 @@ func (p *pauses) longest(since time.Time, parts []int32) (gap time.Duration, end
 	return gap, end
 }
 
-var restored = regexp.MustCompile(`msg=restored task=fraud-(\d+) records=(\d+) .*local=(\w+)`)
+var restored = regexp.MustCompile(`msg=restored task=fraud-(\d+) .*records=(\d+) .*local=(\w+)`)
 
 // takenOver lists what a node said of its restores after the given output.
 func (n *node) takenOver(before string) map[int32]int {
@@ -144,6 +144,9 @@ func TestStandbysTakeOver(t *testing.T) {
 			}
 		}
 	}
+	if len(parts) == 0 {
+		t.Error("after the kill nobody took a task over")
+	}
 	gap, end := watch.longest(killed, parts)
 	t.Logf("killed: %v without a decision, %v after the session timeout", gap,
 		end.Sub(killed)-session)
@@ -158,6 +161,9 @@ func TestStandbysTakeOver(t *testing.T) {
 		if parts = append(parts, part); records > 3_000 {
 			t.Errorf("%s read %d records to take task %d over", nodes[2].name, records, part)
 		}
+	}
+	if len(parts) == 0 {
+		t.Error("after the stop nobody took a task over")
 	}
 	gap, end = watch.longest(stopped, parts)
 	t.Logf("stopped: %v without a decision, over %v after the signal", gap, end.Sub(stopped))
