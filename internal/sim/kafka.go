@@ -21,6 +21,7 @@ type kafka struct {
 	mu      sync.Mutex
 	cleaned []int64 // by partition of the changelog: where it ended at its last compaction
 	id      [16]byte
+	given   map[int64]int16 // the last epoch that InitProducerID gave, by producer id
 }
 
 // versionOne says that transactions are of version 1, in which a broker cannot tell a request that
@@ -81,9 +82,13 @@ func (k *kafka) wearOut(instance string) error {
 	return nil
 }
 
-// mend corrects what a broker is about to send. After a compaction kfake goes on to list aborted
-// transactions whose records and whose marker are gone: a reader would then take the next
-// transaction of that producer for aborted. Kafka removes both together.
+// question is a request whose answer may need correction.
+type question struct {
+	key     kmsg.Key
+	version int16
+}
+
+// mend corrects what a broker is about to send.
 func (k *kafka) mend(c *conn, data []byte) []byte {
 	if len(data) < 12 {
 		return data
@@ -92,27 +97,29 @@ func (k *kafka) mend(c *conn, data []byte) []byte {
 	defer k.mu.Unlock()
 	l := c.link
 	if c.out == l.up {
-		if key := kmsg.Key(binary.BigEndian.Uint16(data[4:])); key == kmsg.Fetch {
-			if l.fetches == nil {
-				l.fetches = make(map[int32]int16)
+		switch key := kmsg.Key(binary.BigEndian.Uint16(data[4:])); key {
+		case kmsg.Fetch, kmsg.InitProducerID, kmsg.EndTxn:
+			if l.questions == nil {
+				l.questions = make(map[int32]question)
 			}
-			l.fetches[int32(binary.BigEndian.Uint32(data[8:]))] =
-				int16(binary.BigEndian.Uint16(data[6:]))
+			l.questions[int32(binary.BigEndian.Uint32(data[8:]))] =
+				question{key, int16(binary.BigEndian.Uint16(data[6:]))}
 		}
 		return data
 	}
 	corr := int32(binary.BigEndian.Uint32(data[4:]))
-	version, ok := l.fetches[corr]
-	delete(l.fetches, corr)
-	if !ok || k.cleaned == nil {
+	q, ok := l.questions[corr]
+	delete(l.questions, corr)
+	if !ok || q.key == kmsg.Fetch && k.cleaned == nil {
 		return data
 	}
-	return k.mendFetch(data, version)
+	return k.mendAnswer(data, q)
 }
 
-func (k *kafka) mendFetch(data []byte, version int16) []byte {
-	var resp kmsg.FetchResponse
-	resp.SetVersion(version)
+// mendAnswer looks at one answer.
+func (k *kafka) mendAnswer(data []byte, q question) []byte {
+	resp := q.key.Response()
+	resp.SetVersion(q.version)
 	head := 8
 	if resp.IsFlexible() {
 		head++
@@ -121,6 +128,40 @@ func (k *kafka) mendFetch(data []byte, version int16) []byte {
 		return data // the client will say so
 	}
 	changed := false
+	switch resp := resp.(type) {
+	case *kmsg.FetchResponse:
+		changed = k.mendFetch(resp)
+	case *kmsg.InitProducerIDResponse:
+		if resp.ErrorCode == 0 {
+			k.given[resp.ProducerID] = resp.ProducerEpoch
+		}
+	case *kmsg.EndTxnResponse:
+		changed = k.mendEnd(resp)
+	}
+	if !changed {
+		return data
+	}
+	out := resp.AppendTo(append([]byte(nil), data[:head]...))
+	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
+	return out
+}
+
+// mendEnd refuses whoever ends a transaction with an epoch that InitProducerID has replaced, as
+// Kafka does. kfake takes that for the repetition of an EndTxn that raised the epoch, and hands the
+// fenced one the epoch of its successor.
+func (k *kafka) mendEnd(resp *kmsg.EndTxnResponse) bool {
+	epoch, ok := k.given[resp.ProducerID]
+	if resp.ErrorCode != 0 || resp.Version < 5 || !ok || epoch != resp.ProducerEpoch {
+		return false
+	}
+	resp.ErrorCode, resp.ProducerID, resp.ProducerEpoch = kerr.ProducerFenced.Code, -1, -1
+	return true
+}
+
+// mendFetch leaves out aborted transactions whose records and whose marker are gone: after a
+// compaction kfake goes on to list them, and a reader would take the next transaction of that
+// producer for aborted. Kafka removes both together.
+func (k *kafka) mendFetch(resp *kmsg.FetchResponse) (changed bool) {
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
 		if t.TopicID != k.id && t.Topic != k.sim.changelog() {
@@ -136,10 +177,5 @@ func (k *kafka) mendFetch(data []byte, version int16) []byte {
 			changed = changed || len(p.AbortedTransactions) != before
 		}
 	}
-	if !changed {
-		return data
-	}
-	out := resp.AppendTo(append([]byte(nil), data[:head]...))
-	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
-	return out
+	return changed
 }

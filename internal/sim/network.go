@@ -43,15 +43,15 @@ const backlog = 256
 
 // link is one connection: up leads to the broker, down back.
 type link struct {
-	net      *network
-	name     string   // orders what is written at the same moment
-	number   int      // of the connections from there to there
-	proc     *process // nil: the simulation's own
-	port     int
-	role     string // of the client, as its requests name it
-	up, down *pipe
-	fetches  map[int32]int16 // versions of those that are not answered, by correlation id
-	lost     map[int32]bool  // answers to be lost, by correlation id; the scheduler's
+	net       *network
+	name      string   // orders what is written at the same moment
+	number    int      // of the connections from there to there
+	proc      *process // nil: the simulation's own
+	port      int
+	role      string // of the client, as its requests name it
+	up, down  *pipe
+	questions map[int32]question // that are not answered, by correlation id
+	lost      map[int32]bool     // answers to be lost, by correlation id; the scheduler's
 }
 
 // unnamed begins the last part of a link's name until its client has said who it is.

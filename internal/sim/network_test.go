@@ -41,7 +41,7 @@ func onWire(t *testing.T, seed uint64, w weather, f func(t *testing.T, x *wire))
 		s := &simulation{trace: newTrace()}
 		s.sched = newScheduler(rand.New(rand.NewPCG(seed, 0)), s.trace)
 		s.sched.setWeather(w)
-		s.kafka = &kafka{sim: s}
+		s.kafka = &kafka{sim: s, given: make(map[int64]int16)}
 		s.net = newNetwork(s.sched, s.kafka)
 		h := &host{sim: s, name: "a", disk: statestore.NewMemoryDisk(),
 			random: rand.New(rand.NewPCG(seed, 1))}

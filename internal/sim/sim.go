@@ -140,7 +140,7 @@ func Run(cfg Config) *Report {
 	s.ensureDefaults()
 	s.keepCheckpoints()
 	s.sched = newScheduler(s.chance("scheduler"), s.trace)
-	s.kafka = &kafka{sim: s}
+	s.kafka = &kafka{sim: s, given: make(map[int64]int16)}
 	s.net = newNetwork(s.sched, s.kafka)
 	go s.sched.run()
 	if err := s.play(); err != nil {
