@@ -1,5 +1,3 @@
-//go:build synctests
-
 package sim
 
 import (
