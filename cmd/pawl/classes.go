@@ -33,7 +33,7 @@ type observed struct {
 	mu       sync.Mutex
 	seen     map[origin]time.Time
 	delays   []time.Duration // from a window's end to its result
-	from     time.Time       // results before do not count
+	from     time.Time       // what was sent before does not count, however late its result is
 }
 
 // runClasses runs all pipelines at once under a steady load and measures each one's latency: from
@@ -117,14 +117,13 @@ func (s *observed) read(ctx context.Context) {
 	for ctx.Err() == nil {
 		fetches := s.consumer.PollFetches(ctx)
 		now := time.Now()
-		if now.Before(s.from) {
-			continue
-		}
 		s.mu.Lock()
 		fetches.EachRecord(func(rec *kgo.Record) {
 			if s.sent == nil {
 				// A window's result carries the window's end − 1 ms as its timestamp.
-				s.delays = append(s.delays, now.Sub(rec.Timestamp.Add(time.Millisecond)))
+				if end := rec.Timestamp.Add(time.Millisecond); !end.Before(s.from) {
+					s.delays = append(s.delays, now.Sub(end))
+				}
 			} else if at, ok := provenance(rec); ok {
 				s.seen[at] = now
 			}
@@ -137,6 +136,7 @@ func (s *observed) report() (latencyReport, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sent != nil {
+		s.sent.spare(s.seen, s.from)
 		return s.sent.against(s.seen), len(s.seen)
 	}
 	slices.Sort(s.delays)

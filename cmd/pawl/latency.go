@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -123,6 +124,13 @@ type sendTimes struct {
 	mu    sync.Mutex
 	began map[*kgo.Record]time.Time
 	at    map[origin]time.Time
+}
+
+// spare takes out of results what was sent before from.
+func (s *sendTimes) spare(results map[origin]time.Time, from time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(results, func(at origin, _ time.Time) bool { return s.at[at].Before(from) })
 }
 
 // OnProduceRecordBuffered implements kgo.HookProduceRecordBuffered.
