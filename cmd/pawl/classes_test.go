@@ -41,9 +41,10 @@ func TestBenchAll(t *testing.T) {
 func TestWarmUpDoesNotCount(t *testing.T) {
 	from := time.Unix(1000, 0)
 	early, late := origin{0, 1}, origin{0, 2}
+	seen := from.Add(3 * time.Second)
 	s := observed{from: from, sent: &sendTimes{at: map[origin]time.Time{
 		early: from.Add(-time.Second), late: from.Add(time.Second)}},
-		seen: map[origin]time.Time{early: from.Add(3 * time.Second), late: from.Add(3 * time.Second)}}
+		seen: map[origin]time.Time{early: seen, late: seen}}
 	if l, n := s.report(); n != 1 || l.P50 != 2000 {
 		t.Errorf("%d results count, p50 %v ms", n, l.P50)
 	}
