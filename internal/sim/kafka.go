@@ -110,14 +110,21 @@ func (k *kafka) mend(c *conn, data []byte) []byte {
 	corr := int32(binary.BigEndian.Uint32(data[4:]))
 	q, ok := l.questions[corr]
 	delete(l.questions, corr)
-	if !ok || q.key == kmsg.Fetch && k.cleaned == nil {
+	if !ok || q.key == kmsg.Fetch && k.cleaned == nil && len(data) > hintBytes {
 		return data
 	}
-	return k.mendAnswer(data, q)
+	return k.mendAnswer(l, data, q)
 }
 
+const (
+	// hintBytes is more than an answer without records has.
+	hintBytes = 1 << 10
+	// maxHints is how often in a row a connection is told of a new leader.
+	maxHints = 100
+)
+
 // mendAnswer looks at one answer.
-func (k *kafka) mendAnswer(data []byte, q question) []byte {
+func (k *kafka) mendAnswer(l *link, data []byte, q question) []byte {
 	resp := q.key.Response()
 	resp.SetVersion(q.version)
 	head := 8
@@ -130,7 +137,8 @@ func (k *kafka) mendAnswer(data []byte, q question) []byte {
 	changed := false
 	switch resp := resp.(type) {
 	case *kmsg.FetchResponse:
-		changed = k.mendFetch(resp)
+		compacted := k.cleaned != nil && k.mendFetch(resp)
+		changed = l.tire(resp) || compacted
 	case *kmsg.InitProducerIDResponse:
 		if resp.ErrorCode == 0 {
 			k.given[resp.ProducerID] = resp.ProducerEpoch
@@ -156,6 +164,30 @@ func (k *kafka) mendEnd(resp *kmsg.EndTxnResponse) bool {
 	}
 	resp.ErrorCode, resp.ProducerID, resp.ProducerEpoch = kerr.ProducerFenced.Code, -1, -1
 	return true
+}
+
+// tire leaves out who the new leader is when that was said often enough. While a metadata request
+// is not answered, franz-go sends a fetch that is told so again at once, for as long as that takes: on
+// a virtual clock, where a round trip takes microseconds, for ever.
+func (l *link) tire(resp *kmsg.FetchResponse) (changed bool) {
+	told := false
+	for i := range resp.Topics {
+		for j := range resp.Topics[i].Partitions {
+			p := &resp.Topics[i].Partitions[j]
+			if p.ErrorCode == 0 || p.CurrentLeader.LeaderID < 0 {
+				continue
+			}
+			told = true
+			if l.hints >= maxHints {
+				p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = -1, -1
+				changed = true
+			}
+		}
+	}
+	if l.hints++; !told {
+		l.hints = 0
+	}
+	return changed
 }
 
 // mendFetch leaves out aborted transactions whose records and whose marker are gone: after a

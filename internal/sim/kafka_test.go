@@ -17,7 +17,7 @@ func TestFencedEndIsRefused(t *testing.T) {
 		head := make([]byte, 9) // length, correlation id, no tags
 		data := resp.AppendTo(head)
 		binary.BigEndian.PutUint32(data, uint32(len(data)-4))
-		mended := k.mendAnswer(data, question{kmsg.Key(resp.Key()), version})
+		mended := k.mendAnswer(&link{}, data, question{kmsg.Key(resp.Key()), version})
 		if n := binary.BigEndian.Uint32(mended); int(n) != len(mended)-4 {
 			t.Errorf("the frame says it has %d bytes, and has %d", n, len(mended)-4)
 		}

@@ -51,6 +51,7 @@ type link struct {
 	role      string // of the client, as its requests name it
 	up, down  *pipe
 	questions map[int32]question // that are not answered, by correlation id
+	hints     int                // how often in a row a fetch was told of another leader
 	lost      map[int32]bool     // answers to be lost, by correlation id; the scheduler's
 }
 
