@@ -167,8 +167,8 @@ func (k *kafka) mendEnd(resp *kmsg.EndTxnResponse) bool {
 }
 
 // tire leaves out who the new leader is when that was said often enough. While a metadata request
-// is not answered, franz-go sends a fetch that is told so again at once, for as long as that takes: on
-// a virtual clock, where a round trip takes microseconds, for ever.
+// is not answered, franz-go sends a fetch that is told so again at once, for as long as that takes:
+// on a virtual clock, where a round trip takes microseconds, for ever.
 func (l *link) tire(resp *kmsg.FetchResponse) (changed bool) {
 	told := false
 	for i := range resp.Topics {
