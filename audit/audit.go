@@ -212,15 +212,9 @@ func (a *auditor) step(n int64) {
 
 // decode decodes data, with the writer schema fetched when it is not known yet. A value that nobody
 // can decode is told in words.
-func decode[V any](ctx context.Context, a *auditor, dec *schemas.Decoder[V], data []byte, v *V) (
-	bad string, err error) {
-	err = dec.Decode(data, v)
-	var unknown *schemas.UnknownIDError
-	if errors.As(err, &unknown) {
-		if err = a.resolver.Fetch(ctx, unknown.ID); err == nil {
-			err = dec.Decode(data, v)
-		}
-	}
+func decode[V any](ctx context.Context, dec *schemas.Decoder[V], data []byte, v *V) (bad string,
+	err error) {
+	err = dec.DecodeFetching(ctx, data, v)
 	var undecodable *schemas.DecodeError
 	if errors.As(err, &undecodable) || errors.Is(err, schemas.ErrNotFound) {
 		return err.Error(), nil

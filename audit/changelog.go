@@ -131,7 +131,7 @@ func (c *changelog) change(rec *kgo.Record) {
 // claimed takes a claim record.
 func (c *changelog) claimed(ctx context.Context, rec *kgo.Record) error {
 	var claim record.Claim
-	bad, err := decode(ctx, c.a, c.claims, rec.Value, &claim)
+	bad, err := decode(ctx, c.claims, rec.Value, &claim)
 	if err != nil {
 		return fmt.Errorf("claim record at %s: %w", at(rec), err)
 	}
@@ -161,7 +161,7 @@ func (c *changelog) unfinished(first *kgo.Record, changes int64) {
 // position takes a position record.
 func (c *changelog) position(ctx context.Context, rec *kgo.Record) error {
 	p := new(record.Position)
-	bad, err := decode(ctx, c.a, c.positions, rec.Value, p)
+	bad, err := decode(ctx, c.positions, rec.Value, p)
 	if err != nil {
 		return fmt.Errorf("position record at %s: %w", at(rec), err)
 	}

@@ -79,7 +79,7 @@ func (r *ticks) take(ctx context.Context, dec *schemas.Decoder[record.Tick],
 		return nil // before the task was taken back
 	}
 	var tick record.Tick
-	bad, err := decode(ctx, r.a, dec, rec.Value, &tick)
+	bad, err := decode(ctx, dec, rec.Value, &tick)
 	if err != nil {
 		return fmt.Errorf("tick at %s: %w", at(rec), err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,23 +22,7 @@ func (s *session) each(ctx context.Context, topic string, partition int32, b ver
 	if b.From >= b.To {
 		return nil
 	}
-	log, err := s.source.Open(ctx, topic, partition, b)
-	if err != nil {
-		return fmt.Errorf("open %s-%d: %w", topic, partition, err)
-	}
-	defer log.Close()
-	for {
-		rec, err := log.Next(ctx)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read %s-%d: %w", topic, partition, err)
-		}
-		if err := fn(rec); err != nil {
-			return err
-		}
-	}
+	return verify.Each(ctx, s.source, topic, partition, b, fn)
 }
 
 const (

@@ -21,20 +21,6 @@ type stand struct {
 	time int64 // when it was written, ms
 }
 
-// decode decodes data, with the writer schema fetched when it is not known yet.
-func decode[V any](ctx context.Context, r *schemas.Resolver, dec *schemas.Decoder[V], data []byte,
-	v *V) error {
-	err := dec.Decode(data, v)
-	var unknown *schemas.UnknownIDError
-	if !errors.As(err, &unknown) {
-		return err
-	}
-	if err := r.Fetch(ctx, unknown.ID); err != nil {
-		return err
-	}
-	return dec.Decode(data, v)
-}
-
 // stands calls fn for the position records of a part of a task's changelog, until it returns false.
 func (s *session) stands(ctx context.Context, t *task, b verify.Bounds,
 	fn func(*stand) bool) error {
@@ -44,7 +30,7 @@ func (s *session) stands(ctx context.Context, t *task, b verify.Bounds,
 			return nil
 		}
 		st := &stand{at: rec.Offset, time: rec.Timestamp.UnixMilli()}
-		if err := decode(ctx, s.resolver, s.positions, rec.Value, &st.Position); err != nil {
+		if err := s.positions.DecodeFetching(ctx, rec.Value, &st.Position); err != nil {
 			return fmt.Errorf("position record at %s-%d offset %d: %w", rec.Topic, rec.Partition,
 				rec.Offset, err)
 		}
@@ -100,7 +86,7 @@ func (s *session) readTicks(ctx context.Context, t *task, from, to int64) ([]rec
 			return nil
 		}
 		var tick record.Tick
-		if err := decode(ctx, s.resolver, dec, rec.Value, &tick); err != nil {
+		if err := dec.DecodeFetching(ctx, rec.Value, &tick); err != nil {
 			return fmt.Errorf("tick at %s-%d offset %d: %w", rec.Topic, rec.Partition, rec.Offset,
 				err)
 		}

@@ -147,7 +147,7 @@ func (s *session) compareTask(ctx context.Context, t *task, store *statestore.Pe
 // positionIn is where a store stands.
 func (s *session) positionIn(ctx context.Context, store statestore.Store) (record.Position, error) {
 	var p record.Position
-	err := decode(ctx, s.resolver, s.positions, store.Mark().Position, &p)
+	err := s.positions.DecodeFetching(ctx, store.Mark().Position, &p)
 	if err != nil {
 		err = fmt.Errorf("position of the replay's state: %w", err)
 	}

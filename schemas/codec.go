@@ -1,6 +1,8 @@
 package schemas
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"unsafe"
@@ -52,6 +54,19 @@ func (d *Decoder[V]) Decode(data []byte, v *V) error {
 		return &DecodeError{Kind: KindDecode, ID: id, Reason: reason}
 	}
 	return nil
+}
+
+// DecodeFetching is Decode, but a writer schema that is not known yet is fetched: it may wait.
+func (d *Decoder[V]) DecodeFetching(ctx context.Context, data []byte, v *V) error {
+	err := d.Decode(data, v)
+	var unknown *UnknownIDError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	if err := d.resolver.Fetch(ctx, unknown.ID); err != nil {
+		return err
+	}
+	return d.Decode(data, v)
 }
 
 // use makes the plan of schema id the current one.

@@ -175,10 +175,15 @@ func (a *app) runBench(ctx context.Context, p pipeline, o benchOptions) (err err
 	if err := b.print(); err != nil {
 		return err
 	}
-	if err := writeReport(o.report, b.result); err != nil {
+	return conclude(o.report, b.result, b.result.Verified)
+}
+
+// conclude writes the report of a measurement; one that was not verified is a failure.
+func conclude(path string, result any, verified bool) error {
+	if err := writeReport(path, result); err != nil {
 		return err
 	}
-	if !b.result.Verified {
+	if !verified {
 		return &verdictError{text: "not verified"}
 	}
 	return nil

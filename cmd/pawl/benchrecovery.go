@@ -183,13 +183,7 @@ func (a *app) runRecovery(ctx context.Context, o recoveryOptions) (err error) {
 	if err := b.print(); err != nil {
 		return err
 	}
-	if err := writeReport(o.report, b.result); err != nil {
-		return err
-	}
-	if !b.result.Verified {
-		return &verdictError{text: "not verified"}
-	}
-	return nil
+	return conclude(o.report, b.result, b.result.Verified)
 }
 
 func (b *recoveryRun) print() error {

@@ -67,7 +67,7 @@ func (c *check) compareLate(ctx context.Context, window string, partition int32,
 	topic := c.app + "-" + window + "-late"
 	bounds := c.late[window]
 	if int(partition) < len(bounds) {
-		err := each(ctx, c.source, topic, partition, bounds[partition], func(r *kgo.Record) error {
+		err := Each(ctx, c.source, topic, partition, bounds[partition], func(r *kgo.Record) error {
 			b.add(r.Key, r.Value, r.Timestamp.UnixMilli(), withoutLate(r.Headers, window), -1)
 			return nil
 		})

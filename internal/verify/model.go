@@ -178,7 +178,7 @@ func (c *codec[V]) encoder(ctx context.Context, id int32) (*schemas.Encoder[V], 
 func Read[V any](ctx context.Context, r *schemas.Resolver, dec *schemas.Decoder[V], data []byte,
 	v *V,
 ) (exception string, err error) {
-	err = decode(ctx, dec, r, data, v)
+	err = dec.DecodeFetching(ctx, data, v)
 	var bad *schemas.DecodeError
 	switch {
 	case errors.Is(err, schemas.ErrNotFound):

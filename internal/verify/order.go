@@ -79,13 +79,13 @@ func (c *check) readTicks(ctx context.Context, partition int32, parts []part) (*
 	dec := schemas.NewDecoder(record.TickType(), c.resolver)
 	topic := c.app + "-ticks"
 	number := int64(-1)
-	err := each(ctx, c.source, topic, partition, bounds[partition], func(rec *kgo.Record) error {
+	err := Each(ctx, c.source, topic, partition, bounds[partition], func(rec *kgo.Record) error {
 		number++
 		if c.turns[partition].idle[number] {
 			return nil // the task was taken back since
 		}
 		var tick record.Tick
-		if err := decode(ctx, dec, c.resolver, rec.Value, &tick); err != nil {
+		if err := dec.DecodeFetching(ctx, rec.Value, &tick); err != nil {
 			return fmt.Errorf("tick at %s-%d offset %d: %w", topic, partition, rec.Offset, err)
 		}
 		return c.tick(d, &tick, number, parts)

@@ -27,8 +27,8 @@ type Log interface {
 	Close()
 }
 
-// each calls fn for the records of one partition.
-func each(ctx context.Context, s Source, topic string, partition int32, b Bounds,
+// Each calls fn for the records of one partition.
+func Each(ctx context.Context, s Source, topic string, partition int32, b Bounds,
 	fn func(*kgo.Record) error,
 ) error {
 	log, err := s.Open(ctx, topic, partition, b)

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 
@@ -19,21 +18,6 @@ type folded struct {
 	position *record.Position // of the last position record; nil when there is none
 }
 
-// decode decodes data, with the writer schema fetched when it is not known yet.
-func decode[V any](ctx context.Context, dec *schemas.Decoder[V], r *schemas.Resolver, data []byte,
-	v *V,
-) error {
-	err := dec.Decode(data, v)
-	var unknown *schemas.UnknownIDError
-	if !errors.As(err, &unknown) {
-		return err
-	}
-	if err := r.Fetch(ctx, unknown.ID); err != nil {
-		return err
-	}
-	return dec.Decode(data, v)
-}
-
 // fold reads a task's changelog. Position records must count up and claims must not fall, or a
 // writer that had lost the task wrote on.
 func (c *check) fold(ctx context.Context, partition int32) (*folded, error) {
@@ -43,11 +27,11 @@ func (c *check) fold(ctx context.Context, partition int32) (*folded, error) {
 		return f, nil
 	}
 	dec := schemas.NewDecoder(record.PositionType(), c.resolver)
-	err := each(ctx, c.source, topic, partition, c.changelog[partition], func(r *kgo.Record) error {
+	err := Each(ctx, c.source, topic, partition, c.changelog[partition], func(r *kgo.Record) error {
 		switch {
 		case string(r.Key) == statestore.PositionKey:
 			var p record.Position
-			if err := decode(ctx, dec, c.resolver, r.Value, &p); err != nil {
+			if err := dec.DecodeFetching(ctx, r.Value, &p); err != nil {
 				return fmt.Errorf("position record at %s-%d offset %d: %w", topic, partition,
 					r.Offset, err)
 			}

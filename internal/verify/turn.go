@@ -79,10 +79,10 @@ func (c *check) findTurnsOf(ctx context.Context, partition int32, b Bounds) erro
 	topic := c.app + "-ticks"
 	dec := schemas.NewDecoder(record.TickType(), c.resolver)
 	number := int64(-1)
-	return each(ctx, c.source, topic, partition, c.ticks[partition], func(rec *kgo.Record) error {
+	return Each(ctx, c.source, topic, partition, c.ticks[partition], func(rec *kgo.Record) error {
 		number++
 		var tick record.Tick
-		if err := decode(ctx, dec, c.resolver, rec.Value, &tick); err != nil {
+		if err := dec.DecodeFetching(ctx, rec.Value, &tick); err != nil {
 			return fmt.Errorf("tick at %s-%d offset %d: %w", topic, partition, rec.Offset, err)
 		}
 		for i := range t.all {
@@ -99,12 +99,12 @@ func (c *check) positions(ctx context.Context, partition int32, b Bounds,
 	fn func(*record.Position) error) error {
 	dec := schemas.NewDecoder(record.PositionType(), c.resolver)
 	topic := c.app + "-" + c.spec.Pipeline + "-changelog"
-	return each(ctx, c.source, topic, partition, b, func(rec *kgo.Record) error {
+	return Each(ctx, c.source, topic, partition, b, func(rec *kgo.Record) error {
 		if string(rec.Key) != statestore.PositionKey {
 			return nil
 		}
 		p := new(record.Position)
-		if err := decode(ctx, dec, c.resolver, rec.Value, p); err != nil {
+		if err := dec.DecodeFetching(ctx, rec.Value, p); err != nil {
 			return fmt.Errorf("position record at %s-%d offset %d: %w", topic, partition,
 				rec.Offset, err)
 		}
