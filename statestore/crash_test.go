@@ -42,9 +42,9 @@ func (s *snapshots) apply(changes []statestore.Change) int64 {
 
 // judge opens what a crash left and compares it with the model at exactly its mark, which it
 // returns.
-func (s *snapshots) judge(t *testing.T, files *vfs.MemFS) int64 {
+func (s *snapshots) judge(t *testing.T, files *statestore.MemoryDisk) int64 {
 	t.Helper()
-	d := openDisk(t, files)
+	d := openMemory(t, files)
 	defer d.close(t)
 	mark := d.Mark()
 	if mark.Offset < s.flushed || mark.Offset >= int64(len(s.at)) {
@@ -72,8 +72,8 @@ func TestCrashKeepsDataAndMarkTogether(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
-			files := vfs.NewCrashableMem()
-			d := openDisk(t, files)
+			files := statestore.NewMemoryDisk()
+			d := openMemory(t, files)
 			defer d.close(t)
 			b := newBuffer(d)
 			s := &snapshots{now: map[string]string{}, at: []map[string]string{{}}}
@@ -93,8 +93,7 @@ func TestCrashKeepsDataAndMarkTogether(t *testing.T) {
 				case 1, 2, 3, 4, 5, 6, 7, 8:
 					b.spill(t)
 				default:
-					s.judge(t, files.CrashClone(vfs.CrashCloneCfg{
-						UnsyncedDataPercent: r.IntN(3) * 50, RNG: r}))
+					s.judge(t, files.Image(r, r.IntN(3)*50))
 				}
 			}
 		})
@@ -104,8 +103,8 @@ func TestCrashKeepsDataAndMarkTogether(t *testing.T) {
 // TestFullMemtableKeepsThemTogether fills a memtable, which then goes to disk by itself: the epoch
 // that no longer fitted must be wholly on one side.
 func TestFullMemtableKeepsThemTogether(t *testing.T) {
-	files := vfs.NewCrashableMem()
-	d := openDisk(t, files)
+	files := statestore.NewMemoryDisk()
+	d := openMemory(t, files)
 	defer d.close(t)
 	s := &snapshots{now: map[string]string{}, at: []map[string]string{{}}}
 	for i := range 4 { // of 3 MiB each; a memtable has 8
@@ -117,7 +116,7 @@ func TestFullMemtableKeepsThemTogether(t *testing.T) {
 		}
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if at := s.judge(t, files.CrashClone(vfs.CrashCloneCfg{})); at > 0 {
+		if at := s.judge(t, files.Image(nil, 0)); at > 0 {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -10,10 +10,10 @@ import (
 
 // MemoryDisk is a disk in memory, for as many stores as fit, whose power can be cut: for tests and
 // simulations of what comes back after a crash.
-type MemoryDisk struct{ files *vfs.MemFS }
+type MemoryDisk struct{ files cutFiles }
 
 // NewMemoryDisk returns an empty disk.
-func NewMemoryDisk() *MemoryDisk { return &MemoryDisk{files: vfs.NewCrashableMem()} }
+func NewMemoryDisk() *MemoryDisk { return &MemoryDisk{files: newCutFiles(vfs.NewCrashableMem())} }
 
 // Env is NewEnv on the disk.
 func (d *MemoryDisk) Env(cacheBytes int64, fail func(error)) *Env {
@@ -24,7 +24,7 @@ func (d *MemoryDisk) Env(cacheBytes int64, fail func(error)) *Env {
 // piece that was not, chance decides with the given probability in percent. The disk itself goes
 // on, so that whoever still writes to it can be ended at leisure.
 func (d *MemoryDisk) Image(chance *rand.Rand, unsyncedPercent int) *MemoryDisk {
-	return &MemoryDisk{files: d.files.CrashClone(
+	return &MemoryDisk{files: d.files.image(
 		vfs.CrashCloneCfg{UnsyncedDataPercent: unsyncedPercent, RNG: chance})}
 }
 

@@ -104,7 +104,7 @@ func TestPowerCutInALoad(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
-			files := vfs.NewCrashableMem()
+			files := statestore.NewMemoryDisk()
 			s := &snapshots{now: map[string]string{}, at: []map[string]string{{}}}
 			var log [][]statestore.Change // what the changelog has
 			for range 40 {
@@ -121,18 +121,17 @@ func TestPowerCutInALoad(t *testing.T) {
 
 // loadUntilCut loads what is missing and cuts the power meanwhile. It returns the disk as it then
 // is, and where its store stands.
-func loadUntilCut(t *testing.T, r *rand.Rand, files *vfs.MemFS, s *snapshots,
-	log [][]statestore.Change) (*vfs.MemFS, int64) {
+func loadUntilCut(t *testing.T, r *rand.Rand, files *statestore.MemoryDisk,
+	s *snapshots, log [][]statestore.Change) (*statestore.MemoryDisk, int64) {
 	t.Helper()
-	d := openDisk(t, files)
+	d := openMemory(t, files)
 	at := d.Mark().Offset
 	load := statestore.NewLoad(d.Pebble, 1)
 	cutAt := at + r.Int64N(12)
 	chance := rand.New(rand.NewPCG(r.Uint64(), 2))
-	var image *vfs.MemFS
+	var image *statestore.MemoryDisk
 	cut := func() {
-		image = files.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: chance.IntN(3) * 50,
-			RNG: chance})
+		image = files.Image(chance, chance.IntN(3)*50)
 	}
 	for image == nil && at < int64(len(log)) {
 		changes := log[at]

@@ -55,7 +55,16 @@ type disk struct {
 
 func openDisk(t *testing.T, files vfs.FS) *disk {
 	t.Helper()
-	env := statestore.NewEnv(files, 1<<20, func(err error) { t.Error(err) })
+	return openEnv(t, statestore.NewEnv(files, 1<<20, func(err error) { t.Error(err) }))
+}
+
+func openMemory(t *testing.T, m *statestore.MemoryDisk) *disk {
+	t.Helper()
+	return openEnv(t, m.Env(1<<20, func(err error) { t.Error(err) }))
+}
+
+func openEnv(t *testing.T, env *statestore.Env) *disk {
+	t.Helper()
 	store, err := env.OpenPebble("store")
 	if err != nil {
 		env.Close()
