@@ -125,7 +125,7 @@ func imported(spec *ast.ImportSpec) string {
 // soleImporters are the files that alone may know a dependency, by the dependency's path.
 var soleImporters = map[string][]string{
 	"github.com/cockroachdb/pebble": {"statestore/pebble.go", "statestore/crashdisk.go",
-		"statestore/faultydisk.go", "statestore/ingest.go"},
+		"statestore/cutfiles.go", "statestore/faultydisk.go", "statestore/ingest.go"},
 	"github.com/riferrei/srclient": {"schemas/client.go", "schemas/retry.go"},
 }
 
