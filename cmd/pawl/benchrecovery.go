@@ -74,7 +74,7 @@ what was read, processor time and peak memory:
 
   local       the state directory was kept
   checkpoint  it was removed; with checkpoint.url set only
-  changelog   it was removed, and there is no checkpoint
+  changelog   it was removed, and checkpoints are not used
 
 --streams does the same to Kafka Streams beside it, exactly_once_v2 with RocksDB
 and static membership, on the same input (make servers fetches the library; give

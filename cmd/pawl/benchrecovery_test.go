@@ -40,7 +40,15 @@ func TestBenchRecovery(t *testing.T) {
 		if rung["rung"] != name || first <= 0 || all < first || rung["cpu_seconds"] == 0.0 {
 			t.Errorf("%s: %v", name, rung)
 		}
-		wantKeys(t, name, rung["steps"].(map[string]any), "brokers schemas group restore commit")
+		steps := rung["steps"].(map[string]any)
+		wantKeys(t, name, steps, "brokers schemas group restore commit")
+		var sum float64
+		for _, s := range steps {
+			sum += s.(float64)
+		}
+		if sum < first/10 || sum > all {
+			t.Errorf("%s: the steps take %v s of %v to %v", name, sum, first, all)
+		}
 	}
 	// Nothing of the state's events may be left out from nothing, nor the store be thrown away.
 	if n := rungs[1].(map[string]any)["restored_records"].(float64); n < 50_000 {

@@ -49,13 +49,20 @@ func newPawlContestant(b *recoveryRun) *pawlContestant {
 func (c *pawlContestant) name() string    { return "pawl" }
 func (c *pawlContestant) group() string   { return c.run.group }
 func (c *pawlContestant) answers() string { return c.run.topic(recovery.Answers) }
-func (c *pawlContestant) wipe() error     { return os.RemoveAll(c.override["state.dir"]) }
+
+// wipe leaves, of what there is beside the changelog, the rung's part alone.
+func (c *pawlContestant) wipe(rung string) error {
+	if rung == rungChangelog {
+		c.override["checkpoint.url"] = "" // a start from nothing would take one
+	}
+	return os.RemoveAll(c.override["state.dir"])
+}
 
 func (c *pawlContestant) rungs() []string {
 	if c.copies == "" {
 		return []string{rungLocal, rungChangelog}
 	}
-	return []string{rungLocal, rungCheckpoint}
+	return []string{rungLocal, rungCheckpoint, rungChangelog}
 }
 
 func (c *pawlContestant) start() (*process.Process, error) {
@@ -158,7 +165,7 @@ func (c *pawlContestant) read(log string, into *recoveryRung) error {
 	return nil
 }
 
-// steps reads the durations of a line of the log, in its order.
+// steps reads the durations of a line of the log, in seconds, in its order.
 func (g *recoveryRung) steps(line string) error {
 	g.Steps = map[string]float64{}
 	dec := json.NewDecoder(strings.NewReader(line))
@@ -175,9 +182,9 @@ func (g *recoveryRung) steps(line string) error {
 			return fmt.Errorf("read %s: %w", line, err)
 		}
 		name, _ := key.(string)
-		if ns, ok := value.(float64); ok && name != "took" {
+		if took, ok := value.(float64); ok && name != "took" {
 			g.order = append(g.order, name)
-			g.Steps[name] = seconds(time.Duration(ns))
+			g.Steps[name] = seconds(time.Duration(took * float64(time.Second)))
 		}
 	}
 	return nil
@@ -200,11 +207,11 @@ func newStreamsContestant(b *recoveryRun) (*streamsContestant, error) {
 	return c, c.Compile(b.dir)
 }
 
-func (c *streamsContestant) name() string    { return "Kafka Streams" }
-func (c *streamsContestant) group() string   { return c.Application }
-func (c *streamsContestant) answers() string { return c.Output }
-func (c *streamsContestant) wipe() error     { return os.RemoveAll(c.StateDir) }
-func (c *streamsContestant) rungs() []string { return []string{rungLocal, rungChangelog} }
+func (c *streamsContestant) name() string      { return "Kafka Streams" }
+func (c *streamsContestant) group() string     { return c.Application }
+func (c *streamsContestant) answers() string   { return c.Output }
+func (c *streamsContestant) wipe(string) error { return os.RemoveAll(c.StateDir) }
+func (c *streamsContestant) rungs() []string   { return []string{rungLocal, rungChangelog} }
 
 func (c *streamsContestant) start() (*process.Process, error) { return c.Start() }
 

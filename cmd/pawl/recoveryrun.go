@@ -44,8 +44,8 @@ type contestant interface {
 	group() string
 	answers() string // the topic it writes to
 	start() (*process.Process, error)
-	// wipe removes the local state of the program, which has ended.
-	wipe() error
+	// wipe removes the local state of the program, which has ended and is to come back from rung.
+	wipe(rung string) error
 	// rungs are the ways back that there are.
 	rungs() []string
 	// ready waits until a way back is open.
@@ -188,7 +188,7 @@ func (b *recoveryRun) rung(ctx context.Context, c contestant, rung string, watch
 	}
 	(*proc).Kill9()
 	if rung != rungLocal {
-		if err := c.wipe(); err != nil {
+		if err := c.wipe(rung); err != nil {
 			return err
 		}
 	}
