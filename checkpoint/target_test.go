@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,8 +16,8 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
+	"pawl/integration/harness/s3"
+
 	_ "gocloud.dev/blob/s3blob"
 )
 
@@ -58,7 +56,7 @@ func onKinds(t *testing.T, test func(t *testing.T, k kind)) {
 	})
 	t.Run("s3", func(t *testing.T) {
 		clock := &shiftedClock{}
-		url, n := serveS3(t, clock), 0
+		url, n := s3.Serve(t, clock), 0
 		test(t, kind{
 			fresh: func() Target {
 				n++
@@ -97,23 +95,6 @@ func (c *shiftedClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) 
 
 func onTargets(t *testing.T, test func(t *testing.T, target Target)) {
 	onKinds(t, func(t *testing.T, k kind) { test(t, k.fresh()) })
-}
-
-// serveS3 starts a server and gives the URL of a bucket.
-func serveS3(t *testing.T, clock gofakes3.TimeSource) string {
-	t.Helper()
-	t.Setenv("AWS_ACCESS_KEY_ID", "id")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-	backend := s3mem.New(s3mem.WithTimeSource(clock))
-	if err := backend.CreateBucket("box"); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewUnstartedServer(gofakes3.New(backend, gofakes3.WithTimeSource(clock),
-		gofakes3.WithTimeSkewLimit(0)).Server())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that die are no news
-	server.Start()
-	t.Cleanup(server.Close)
-	return "s3://box?region=eu-west-1&use_path_style=true&endpoint=" + server.URL
 }
 
 func openTest(t *testing.T, url string) Target {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
 	"maps"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,12 +14,11 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/twmb/franz-go/pkg/kgo"
 	_ "gocloud.dev/blob/s3blob"
 
 	"pawl/checkpoint"
+	"pawl/integration/harness/s3"
 	"pawl/processor"
 	"pawl/statestore"
 )
@@ -212,7 +209,7 @@ func (k *keeper) tailRecords(partition int32, from int64) (n int64) {
 func onTargets(t *testing.T, test func(t *testing.T, target checkpoint.Target)) {
 	t.Run("memory", func(t *testing.T) { test(t, checkpoint.NewMemory()) })
 	t.Run("folder", func(t *testing.T) { test(t, openTarget(t, "file://"+t.TempDir())) })
-	t.Run("s3", func(t *testing.T) { test(t, openTarget(t, serveS3(t))) })
+	t.Run("s3", func(t *testing.T) { test(t, openTarget(t, s3.Serve(t, nil))) })
 }
 
 func openTarget(t *testing.T, url string) checkpoint.Target {
@@ -227,23 +224,6 @@ func openTarget(t *testing.T, url string) checkpoint.Target {
 		}
 	})
 	return target
-}
-
-// serveS3 starts a server that speaks the protocol and gives the URL of a bucket.
-func serveS3(t *testing.T) string {
-	t.Helper()
-	t.Setenv("AWS_ACCESS_KEY_ID", "id")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-	backend := s3mem.New()
-	if err := backend.CreateBucket("box"); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewUnstartedServer(gofakes3.New(backend,
-		gofakes3.WithTimeSkewLimit(0)).Server())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that die are no news
-	server.Start()
-	t.Cleanup(server.Close)
-	return "s3://box?region=eu-west-1&use_path_style=true&endpoint=" + server.URL
 }
 
 // moody is a Target that does as its moods say.

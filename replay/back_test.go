@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"pawl/integration/harness/s3"
 	"pawl/pipelines/fraud"
 	"pawl/pipelines/funnel"
 	"pawl/processor"
@@ -112,8 +113,14 @@ var errDied = errors.New("died")
 // TestBackDies dies at each point: there is the old state or the new one, and the command can be
 // repeated.
 func TestBackDies(t *testing.T) {
+	t.Run("folder", func(t *testing.T) { backDies(t, "file://"+t.TempDir()) })
+	t.Run("s3", func(t *testing.T) { backDies(t, s3.Serve(t, nil)) })
+}
+
+func backDies(t *testing.T, url string) {
 	l := loads()[fraud.Name]
 	r := newRig(t, l.build, processor.Config{IdleTimeout: 200 * time.Millisecond})
+	r.keepIn(url)
 	r.run(l.gen, 600, l.ticks)
 	r.checkpoint()
 	r.run(l.gen, 600, l.ticks)
@@ -141,6 +148,12 @@ func TestBackDies(t *testing.T) {
 		}
 		turned++
 		r.back(t, Point{Checkpoint: "latest"}, turned)
+	}
+	plan, err := PlanBack(t.Context(), r.options("back", Point{Checkpoint: "latest"}))
+	if err != nil || plan.Records != 0 || !slices.ContainsFunc(plan.Notes, func(n string) bool {
+		return strings.HasPrefix(n, "nothing is processed again")
+	}) {
+		t.Errorf("back where it stands: %+v, %v", plan, err)
 	}
 	r.resume(1)
 	r.audit()

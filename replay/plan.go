@@ -73,6 +73,9 @@ func (s *session) plan(mode string) *Plan {
 			p.Repeated = append(p.Repeated, t.Name+" (without a mark of the incarnation)")
 		}
 	}
+	if p.Records == 0 {
+		s.note("nothing is processed again: the application stands at the point, or before it")
+	}
 	p.Notes = append([]string{}, s.notes...)
 	return p
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
+	_ "gocloud.dev/blob/s3blob"
 
 	"pawl/audit"
 	"pawl/checkpoint"
@@ -54,6 +55,21 @@ func newRig(t *testing.T, build func() *processor.Pipeline, settings processor.C
 	t.Cleanup(cluster.Close)
 	registry := schemas.NewClient(schemas.ClientConfig{URL: cluster.RegistryURL()})
 	return rigOn(t, "rig", []string{cluster.Addr()}, registry, build, settings)
+}
+
+// keepIn has the checkpoints in the storage at url, instead of in memory.
+func (r *rig) keepIn(url string) {
+	r.t.Helper()
+	target, err := checkpoint.Open(r.t.Context(), url)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		if err := target.Close(); err != nil {
+			r.t.Error(err)
+		}
+	})
+	r.store = target
 }
 
 func rigOn(t *testing.T, app string, addr []string, registry schemas.Registry,

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,10 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
-
 	"pawl/checkpoint"
+	"pawl/integration/harness/s3"
 	"pawl/schemas/record"
 	"pawl/statestore"
 )
@@ -323,15 +320,7 @@ func TestCheckpointRefuses(t *testing.T) {
 // TestCheckpointOnS3 runs the commands on a server that speaks S3, with what a folder had.
 func TestCheckpointOnS3(t *testing.T) {
 	root := storedCheckpoints(t, "shop/fraud-0")
-	t.Setenv("AWS_ACCESS_KEY_ID", "id")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-	backend := s3mem.New()
-	if err := backend.CreateBucket("box"); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(gofakes3.New(backend).Server())
-	defer server.Close()
-	url := "s3://box?region=eu-west-1&use_path_style=true&prefix=pawl&endpoint=" + server.URL
+	url := s3.Serve(t, nil) + "&prefix=pawl"
 	target, err := checkpoint.Open(context.Background(), url)
 	if err != nil {
 		t.Fatal(err)

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
-	"log"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"pawl/checkpoint"
 	"pawl/integration/harness/process"
+	"pawl/integration/harness/s3"
 	"pawl/internal/settings"
 )
 
@@ -127,20 +123,7 @@ func (m *mortal) complete() map[string]bool {
 // one there already, and of restoring from one; then everything it wrote must be the model's.
 func TestKilledAroundCheckpoints(t *testing.T) {
 	t.Run("folder", func(t *testing.T) { killAround(t, "file://"+t.TempDir()) })
-	t.Run("s3", func(t *testing.T) {
-		t.Setenv("AWS_ACCESS_KEY_ID", "id")
-		t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-		backend := s3mem.New()
-		if err := backend.CreateBucket("box"); err != nil {
-			t.Fatal(err)
-		}
-		server := httptest.NewUnstartedServer(gofakes3.New(backend,
-			gofakes3.WithTimeSkewLimit(0)).Server())
-		server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that die are no news
-		server.Start()
-		t.Cleanup(server.Close)
-		killAround(t, "s3://box?region=eu-west-1&use_path_style=true&endpoint="+server.URL)
-	})
+	t.Run("s3", func(t *testing.T) { killAround(t, s3.Serve(t, nil)) })
 }
 
 func killAround(t *testing.T, url string) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,6 +95,9 @@ func (a *app) listCheckpoints(ctx context.Context, f checkpointFlags, task strin
 		for _, e := range entries {
 			rows = append(rows, rowOf(s, e))
 		}
+	}
+	if len(rows) == 0 {
+		fmt.Fprintf(a.stderr, "notice: there is no checkpoint of %s\n", cmp.Or(task, "any task"))
 	}
 	if f.asJSON {
 		return printJSON(a.stdout, rows)

@@ -26,7 +26,7 @@ func document(t *testing.T, name string) *file {
 // a package.
 func TestPackageMapMatchesTree(t *testing.T) {
 	f := document(t, "ARCHITECTURE.md")
-	row := regexp.MustCompile("^\\| `([a-z/]+)/` \\|")
+	row := regexp.MustCompile("^\\| `([a-z0-9/]+)/` \\|")
 	mapped := make(map[string]int)
 	for i, line := range f.lines {
 		if m := row.FindStringSubmatch(line); m != nil {

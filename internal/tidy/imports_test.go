@@ -71,6 +71,7 @@ var mayImport = map[string][]string{
 	"internal/chaos": {"audit", "internal/verify"},
 	"internal/tidy":  {},
 
+	"integration/harness/s3":      {},
 	"integration/harness/servers": {"integration/harness/process"},
 	"integration/harness":         {"integration/harness/process", "integration/harness/servers"},
 	"integration/peer":            {},
