@@ -66,16 +66,20 @@ func (s *stage) prefix() string { return s.app + "." }
 
 // load sends transactions until ctx ends and returns what arrived.
 func (s *stage) load(ctx context.Context, rate float64, seed uint64) (loadgen.Result, error) {
+	return loadgen.Run(ctx, s.sending(rate, seed))
+}
+
+func (s *stage) sending(rate float64, seed uint64) loadgen.Config {
 	rename := map[string]string{}
 	for _, t := range []string{fraud.Transactions, fraud.LimitsTopic} {
 		rename[t] = s.prefix() + t
 	}
-	return loadgen.Run(ctx, loadgen.Config{
+	return loadgen.Config{
 		Generator: fraud.NewGenerator(fraud.LoadConfig{Seed: seed, Start: time.Now(), Rate: rate,
 			Users: 20_000}),
 		Options:  []kgo.Opt{kgo.SeedBrokers(s.brokers)},
 		Registry: s.registry, Rename: rename, Rate: rate,
-	})
+	}
 }
 
 // drained waits until the group's offsets have reached the inputs' ends.

@@ -176,6 +176,10 @@ func (in *Instance) connect(ctx context.Context) error {
 	err = in.untilStarted(ctx, broker, func(try context.Context) error {
 		v, err := in.transactionVersion(try, cl)
 		in.txnV2 = v >= 2
+		if refused(err) {
+			return &StartError{fmt.Errorf("%s and this instance do not come together: %w; check "+
+				"security.protocol and the settings of ssl and sasl", broker, err)}
+		}
 		return err
 	})
 	in.admin = cl

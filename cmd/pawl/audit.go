@@ -69,7 +69,7 @@ func (a *app) runAudit(ctx context.Context, p pipeline, o auditOptions) error {
 		return err
 	}
 	a.notices(s)
-	c := &cluster{brokers: s.List("bootstrap.servers"), registry: s.Registry()}
+	c := givenCluster(s)
 	prefix := s.Text("topic.prefix")
 	inputs := withPrefix(prefix, p.topics()...)
 	if err := c.topicsExist(ctx, inputs, s.Duration("startup.timeout")); err != nil {

@@ -17,15 +17,22 @@ import (
 // cluster is a broker and a registry: those that were given, or embedded ones of our own.
 type cluster struct {
 	brokers  []string
+	secured  []kgo.Opt // how the given brokers want it
 	registry schemas.ClientConfig
 	embedded *embedded.Cluster // nil when they were given, or run as processes
 	kafka    *servers.Cluster  // processes of our own, or nil
 	apicurio *servers.Registry // the same
 }
 
+// givenCluster is the one that the settings name.
+func givenCluster(s *settings.Settings) *cluster {
+	return &cluster{brokers: s.List("bootstrap.servers"), registry: s.Registry(),
+		secured: s.Security().Options()}
+}
+
 // openCluster uses the servers that the settings name, or starts its own with their data in dir.
 func openCluster(ctx context.Context, s *settings.Settings, dir string) (*cluster, error) {
-	c := &cluster{brokers: s.List("bootstrap.servers"), registry: s.Registry()}
+	c := givenCluster(s)
 	switch {
 	case len(c.brokers) > 0 && c.registry.URL == "":
 		return nil, usage("--kafka without --registry; give both, or none for embedded servers")
@@ -38,7 +45,7 @@ func openCluster(ctx context.Context, s *settings.Settings, dir string) (*cluste
 	if err != nil {
 		return nil, err
 	}
-	c.embedded = own
+	c.embedded, c.secured = own, nil
 	c.brokers = strings.Split(own.Addr(), ",")
 	c.registry = schemas.ClientConfig{URL: own.RegistryURL()}
 	return c, nil
@@ -81,7 +88,9 @@ func (c *cluster) client(opts ...kgo.Opt) (*kgo.Client, error) {
 }
 
 // options are what every client of the cluster needs.
-func (c *cluster) options() []kgo.Opt { return []kgo.Opt{kgo.SeedBrokers(c.brokers...)} }
+func (c *cluster) options() []kgo.Opt {
+	return append([]kgo.Opt{kgo.SeedBrokers(c.brokers...)}, c.secured...)
+}
 
 // schemas is a client of the registry.
 func (c *cluster) schemas() schemas.Registry { return schemas.NewClient(c.registry) }

@@ -75,7 +75,7 @@ func (a *app) runGenerate(ctx context.Context, p pipeline, o generateOptions) er
 		return err
 	}
 	a.notices(s)
-	c := &cluster{brokers: s.List("bootstrap.servers"), registry: s.Registry()}
+	c := givenCluster(s)
 	prefix := s.Text("topic.prefix")
 	topics := withPrefix(prefix, p.topics()...)
 	if o.topic != "" {

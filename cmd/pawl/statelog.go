@@ -39,7 +39,7 @@ func (a *app) changelogOf(s *settings.Settings) (*stateLog, error) {
 		return nil, missing
 	}
 	return &stateLog{app: a, application: s.Text("application.id"),
-		cluster: &cluster{brokers: s.List("bootstrap.servers"), registry: s.Registry()},
+		cluster: givenCluster(s),
 		timeout: s.Duration("startup.timeout")}, nil
 }
 

@@ -53,6 +53,13 @@ func watch(tb testing.TB, own *servers.Cluster) *Cluster {
 // Bootstrap is the brokers' addresses, separated by commas.
 func (c *Cluster) Bootstrap() string { return c.bootstrap }
 
+// Listener is the brokers' addresses of one of KafkaOptions.Listeners, separated by commas.
+func (c *Cluster) Listener(protocol string) string {
+	c.tb.Helper()
+	c.owned()
+	return c.own.Listener(protocol)
+}
+
 // Nodes is how many nodes can be killed and restarted: none when PAWL_KAFKA gives the cluster.
 func (c *Cluster) Nodes() int {
 	if c.own == nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pawl/checkpoint"
+	"pawl/internal/security"
 	"pawl/processor"
 	"pawl/schemas"
 )
@@ -28,6 +29,28 @@ func (s *Settings) Registry() schemas.ClientConfig {
 	u.User = nil
 	cfg.URL = u.String()
 	return cfg
+}
+
+// Security is how brokers are reached.
+func (s *Settings) Security() *security.Config {
+	return &security.Config{
+		Protocol:     s.Text("security.protocol"),
+		CA:           s.Text("ssl.ca.location"),
+		Certificate:  s.Text("ssl.certificate.location"),
+		Key:          s.Text("ssl.key.location"),
+		ServerName:   s.Text("ssl.server.name"),
+		Mechanism:    s.Text("sasl.mechanism"),
+		User:         s.Text("sasl.username"),
+		Password:     s.Text("sasl.password"),
+		PasswordFile: s.Text("sasl.secret.location"),
+		OAuth: security.OAuth{
+			TokenFile:    s.Text("sasl.oauthbearer.token.location"),
+			URL:          s.Text("sasl.oauthbearer.token.endpoint.url"),
+			ClientID:     s.Text("sasl.oauthbearer.client.id"),
+			ClientSecret: s.Text("sasl.oauthbearer.client.secret"),
+			Scope:        s.Text("sasl.oauthbearer.scope"),
+		},
+	}
 }
 
 // Processor is the engine's configuration with its defaults filled in. Registry stays nil while no
@@ -57,6 +80,7 @@ func (s *Settings) Processor() processor.Config {
 		Warmups:             int(s.Int("max.warmup.replicas")),
 		AcceptableLag:       someLag(s.Int("acceptable.recovery.lag")),
 		NoProvenance:        !s.Bool("provenance.header"),
+		KafkaOptions:        s.Security().Options(),
 	}
 	if s.Text("schema.registry.url") != "" {
 		cfg.Registry = schemas.NewClient(s.Registry())

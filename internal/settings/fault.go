@@ -125,7 +125,7 @@ func mask(s Setting, value string) string {
 	if value == "" {
 		return value
 	}
-	if s.Secret || looksSecret(s.Name) {
+	if unknown := s.kind == nil; s.Secret || unknown && looksSecret(s.Name) {
 		return masked
 	}
 	if !strings.Contains(value, "@") {

@@ -224,6 +224,12 @@ func TestTable(t *testing.T) {
 }
 
 func TestSecretsAreMasked(t *testing.T) {
+	_, err := Load(Sources{Sets: []string{"sasl.pasword=hunter2", "sasl.mechanism=hunter3",
+		"sasl.secret.location="}})
+	if err == nil || strings.Contains(err.Error(), "hunter2") ||
+		!strings.Contains(err.Error(), "hunter3") {
+		t.Errorf("a misspelt secret and a wrong name: %v", err)
+	}
 	s, err := Load(Sources{Sets: []string{"schema.registry.password=hunter2",
 		"schema.registry.url=http://u:hunter2@h:1/path"}})
 	if err != nil {

@@ -1,6 +1,10 @@
 package settings
 
-import "slices"
+import (
+	"slices"
+
+	"pawl/internal/security"
+)
 
 // A Setting describes one setting.
 type Setting struct {
@@ -24,7 +28,7 @@ func Table() []Setting {
 }
 
 func general() []Setting {
-	return slices.Concat(connection(), engine(), checkpoints())
+	return slices.Concat(connection(), protection(), engine(), checkpoints())
 }
 
 func connection() []Setting {
@@ -51,6 +55,39 @@ func connection() []Setting {
 			Doc: "Replication factor of created topics; -1 is the broker's default."},
 		{Name: "compression.type", Default: "snappy", kind: choice{"none", "snappy", "lz4", "zstd"},
 			Doc: "Compression of produced batches: none, snappy, lz4 or zstd."},
+	}
+}
+
+// protection is how brokers are reached, in the words of Kafka's own clients.
+func protection() []Setting {
+	return []Setting{
+		{Name: "security.protocol", Default: security.Plaintext, kind: choice{security.Plaintext,
+			security.SSL, security.SASLPlaintext, security.SASLSSL},
+			Doc: "To brokers: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."},
+		{Name: "ssl.ca.location", kind: text{},
+			Doc: "PEM file of the authorities that sign brokers; default the machine's."},
+		{Name: "ssl.certificate.location", kind: text{},
+			Doc: "PEM file of the client certificate; read again when it is needed."},
+		{Name: "ssl.key.location", kind: text{},
+			Doc: "PEM file of the client certificate's private key."},
+		{Name: "ssl.server.name", kind: text{},
+			Doc: "Name that a broker's certificate must have; default the host dialled."},
+		{Name: "sasl.mechanism", kind: choice{"", security.Plain, security.Scram256,
+			security.Scram512, security.OAuthBearer, security.MSKIAM},
+			Doc: "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM."},
+		{Name: "sasl.username", kind: text{}, Doc: "User for PLAIN and SCRAM."},
+		{Name: "sasl.password", kind: text{}, Secret: true, Doc: "Password for PLAIN and SCRAM."},
+		{Name: "sasl.secret.location", kind: text{},
+			Doc: "File that holds the password; read at each connection."},
+		{Name: "sasl.oauthbearer.token.location", kind: text{},
+			Doc: "File that holds the token for OAUTHBEARER; read at each connection."},
+		{Name: "sasl.oauthbearer.token.endpoint.url", kind: address{},
+			Doc: "Endpoint that gives tokens for client credentials."},
+		{Name: "sasl.oauthbearer.client.id", kind: text{}, Doc: "Client id for that endpoint."},
+		{Name: "sasl.oauthbearer.client.secret", kind: text{}, Secret: true,
+			Doc: "Client secret for that endpoint."},
+		{Name: "sasl.oauthbearer.scope", kind: text{},
+			Doc: "Scopes to ask that endpoint for, separated by spaces."},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,10 @@ type KafkaOptions struct {
 	// TransactionVersion is the cluster's finalized transaction.version: 1 is the protocol
 	// before KIP-890, 2 the one with it; zero means the newest.
 	TransactionVersion int
+
+	// Listeners are further ones, by their security protocol, SASL_SSL for example; what they need
+	// is for Properties.
+	Listeners []string
 
 	Properties map[string]string // server.properties that override the standard ones
 }
@@ -91,12 +96,14 @@ func (o KafkaOptions) withDefaults() (KafkaOptions, error) {
 
 // start gives the nodes ports and folders, formats and starts them, and waits for them.
 func (c *Cluster) start(ctx context.Context) error {
-	ports, err := freePorts(2 * c.opts.Brokers)
+	each := 2 + len(c.opts.Listeners)
+	ports, err := freePorts(each * c.opts.Brokers)
 	if err != nil {
 		return err
 	}
 	for id := 1; id <= c.opts.Brokers; id++ {
-		n := &node{id: id, port: ports[2*id-2], controllerPort: ports[2*id-1]}
+		own := ports[each*(id-1) : each*id]
+		n := &node{id: id, port: own[0], controllerPort: own[1], further: own[2:]}
 		n.dir = filepath.Join(c.dir, fmt.Sprintf("node-%d", id))
 		c.nodes = append(c.nodes, n)
 	}
@@ -125,6 +132,19 @@ func (c *Cluster) Bootstrap() string {
 	addrs := make([]string, len(c.nodes))
 	for i, n := range c.nodes {
 		addrs[i] = local(n.port)
+	}
+	return strings.Join(addrs, ",")
+}
+
+// Listener is the brokers' addresses of one of the further listeners, separated by commas.
+func (c *Cluster) Listener(protocol string) string {
+	i := slices.Index(c.opts.Listeners, protocol)
+	if i < 0 {
+		return ""
+	}
+	addrs := make([]string, len(c.nodes))
+	for at, n := range c.nodes {
+		addrs[at] = local(n.further[i])
 	}
 	return strings.Join(addrs, ",")
 }

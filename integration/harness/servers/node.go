@@ -21,8 +21,9 @@ const stopLimit = 30 * time.Second
 type node struct {
 	id             int
 	dir            string
-	port           int // where clients connect
-	controllerPort int // where the other nodes' controllers connect
+	port           int   // where clients connect
+	controllerPort int   // where the other nodes' controllers connect
+	further        []int // of KafkaOptions.Listeners
 	proc           *process.Process
 	paused         bool
 }

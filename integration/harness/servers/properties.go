@@ -25,15 +25,21 @@ func properties(id int, nodes []*node, dataDir string, opts KafkaOptions) map[st
 	if len(nodes) > 1 {
 		replicas, minISR = "3", "2"
 	}
+	security := "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT"
+	advertised := "PLAINTEXT://" + local(self.port)
+	for i, protocol := range opts.Listeners {
+		security += "," + protocol + ":" + protocol
+		advertised += "," + protocol + "://" + local(self.further[i])
+	}
 	p := map[string]string{
 		"process.roles":                  "broker,controller",
 		"node.id":                        strconv.Itoa(id),
 		"controller.quorum.voters":       strings.Join(voters, ","),
 		"controller.listener.names":      "CONTROLLER",
-		"listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-		"listeners": "PLAINTEXT://" + local(self.port) +
-			",CONTROLLER://" + local(self.controllerPort),
-		"advertised.listeners": "PLAINTEXT://" + local(self.port),
+		"listener.security.protocol.map": security,
+		"listeners": advertised + ",CONTROLLER://" +
+			local(self.controllerPort),
+		"advertised.listeners": advertised,
 		"log.dirs":             dataDir,
 
 		"default.replication.factor":                       replicas,
