@@ -19,7 +19,7 @@ type asker struct {
 	targets []string     // host:port, asked in turn
 	client  *http.Client // its connections are kept
 	path    func(*rand.Rand) string
-	keep    int // every so manyth answer is kept to be checked
+	keep    int // one answer in so many is kept to be checked
 	workers int
 	seed    uint64
 
@@ -40,8 +40,8 @@ type keptAnswer struct {
 // readTimeout is when an answer is given up.
 const readTimeout = 10 * time.Second
 
-// run asks from begin until ctx ends, and waits for the answers to all that should have been asked
-// by then.
+// run asks from begin until ctx ends. What should have been asked by then is asked even so, for a
+// while; the rest counts as a fault.
 func (a *asker) run(ctx context.Context, begin time.Time) {
 	a.faults = map[string]int{}
 	due := make(chan time.Time)
@@ -49,23 +49,44 @@ func (a *asker) run(ctx context.Context, begin time.Time) {
 	for i := range a.workers {
 		asking.Go(func() { a.work(context.WithoutCancel(ctx), i, due) })
 	}
-	for n := 0; ; n++ {
-		at := begin.Add(time.Duration(float64(n) / float64(a.rate) * float64(time.Second)))
-		wait := time.Until(at)
-		if wait > 0 {
-			select {
-			case <-time.After(wait):
-			case <-ctx.Done():
-			}
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		due <- at
-	}
+	a.schedule(ctx, begin, due)
 	close(due)
 	asking.Wait()
 	slices.Sort(a.delays)
+}
+
+// schedule says when each question is due.
+func (a *asker) schedule(ctx context.Context, begin time.Time, due chan<- time.Time) {
+	var end time.Time
+	var late <-chan time.Time
+	ended := ctx.Done()
+	for n := 0; ; n++ {
+		at := begin.Add(time.Duration(float64(n) / float64(a.rate) * float64(time.Second)))
+		for sent := false; !sent; {
+			// Nobody takes a question before it is due.
+			var to chan<- time.Time
+			var timer <-chan time.Time
+			if wait := time.Until(at); wait <= 0 {
+				to = due
+			} else {
+				timer = time.After(wait)
+			}
+			if !end.IsZero() && at.After(end) {
+				return
+			}
+			select {
+			case to <- at:
+				sent = true
+			case <-timer:
+			case <-ended:
+				end, ended, late = time.Now(), nil, time.After(readTimeout)
+			case <-late:
+				left := int(end.Sub(at).Seconds() * float64(a.rate))
+				a.faults[fmt.Sprintf("not asked within %v", readTimeout)] += left + 1
+				return
+			}
+		}
+	}
 }
 
 // work asks what is due, one question after another.
@@ -91,7 +112,7 @@ func (a *asker) work(ctx context.Context, worker int, due <-chan time.Time) {
 			continue
 		}
 		delays = append(delays, time.Since(at))
-		if (n+worker)%a.keep == 0 {
+		if rng.IntN(a.keep) == 0 {
 			kept = append(kept, keptAnswer{path, status, body})
 		}
 	}
