@@ -214,9 +214,10 @@ func (b *books) judge(o *observed) string {
 		}
 	}
 	for task := range o.offsets {
-		if n := accountsOf(task); o.whole && (found[task] != n || sums[task] != int64(n)*bankOpening) {
-			return fmt.Sprintf("task %d has %d accounts with %d cents in all, want %d with %d", task,
-				found[task], sums[task], n, n*bankOpening)
+		n := accountsOf(task)
+		if o.whole && (found[task] != n || sums[task] != int64(n)*bankOpening) {
+			return fmt.Sprintf("task %d has %d accounts with %d cents in all, want %d with %d",
+				task, found[task], sums[task], n, n*bankOpening)
 		}
 	}
 	if want := b.top(o.ranked, o.offsets); o.ranked > 0 && !slices.Equal(o.top, want) {

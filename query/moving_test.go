@@ -96,7 +96,9 @@ func (r *rig) start(name string) {
 			}
 			return nil, errors.New("the instance is starting")
 		}),
-		Panicked: func(what any, stack []byte) { r.t.Errorf("%s: panic: %v\n%s", name, what, stack) },
+		Panicked: func(what any, stack []byte) {
+			r.t.Errorf("%s: panic: %v\n%s", name, what, stack)
+		},
 	})
 	server.Config.Handler = h
 	server.Start()

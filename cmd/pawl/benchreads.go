@@ -51,7 +51,9 @@ type readsReport struct {
 }
 
 const (
+	topTen      = "top ten"
 	topPages    = 10
+	topPath     = "/v1/pageviews/top?n=10"
 	topWorkers  = 32
 	readWorkers = 256
 	checkEvery  = 97 // one answer in so many is compared; prime, so that no kind is left out
@@ -107,7 +109,8 @@ func (o *readsOptions) check() error {
 		flag             string
 		value, low, high int
 	}{{"reads-per-second", o.reads, 1, 1_000_000}, {"tops-per-second", o.tops, 1, 100_000},
-		{"events-per-second", o.events, 1, 10_000_000}, {"views-per-second", o.views, 1, 10_000_000},
+		{"events-per-second", o.events, 1, 10_000_000},
+		{"views-per-second", o.views, 1, 10_000_000},
 		{"users", o.users, 1, 100_000_000}, {"instances", o.instances, 1, 64},
 		{"partitions", o.partitions, 1, 1000}} {
 		if n.value < n.low || n.value > n.high {
@@ -247,8 +250,8 @@ func (b *readsRun) ask(ctx, _ context.Context) error {
 			path: func(r *rand.Rand) string { return "/v1/fraud/users/" + users(r) }},
 		{name: "key value", rate: half, targets: fraud, workers: readWorkers / 2,
 			path: func(r *rand.Rand) string { return "/v1/state/keyvalue/velocity/" + users(r) }},
-		{name: "top ten", rate: b.options.tops, targets: views, workers: topWorkers,
-			path: func(*rand.Rand) string { return fmt.Sprintf("/v1/pageviews/top?n=%d", topPages) }},
+		{name: topTen, rate: b.options.tops, targets: views, workers: topWorkers,
+			path: func(*rand.Rand) string { return topPath }},
 	}
 	var asking sync.WaitGroup
 	begin := time.Now()
@@ -321,7 +324,7 @@ func (b *readsRun) conclude(ctx context.Context, verified bool) error {
 	for _, a := range b.askers {
 		s := a.stats()
 		check := b.checkUsers
-		if a.rate == o.tops && a.workers == topWorkers {
+		if a.name == topTen {
 			check = b.checkTops
 		}
 		if err := check(ctx, s, a.answers); err != nil {
@@ -351,8 +354,8 @@ func (b *readsRun) print() error {
 		broker = "embedded broker in this process"
 	}
 	out := b.app.stdout
-	fmt.Fprintf(out, "\nreads for %.0f s beside %d transactions/s and %d page views/s, %d instances "+
-		"of each, %s\n", r.Seconds, r.EventsPerSecond, r.ViewsPerSecond, r.Instances, broker)
+	fmt.Fprintf(out, "\nreads for %.0f s beside %d transactions/s and %d page views/s, %d "+
+		"instances of each, %s\n", r.Seconds, r.EventsPerSecond, r.ViewsPerSecond, r.Instances, broker)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "ms\tper s\tanswered\tnot found\terrors\tp50\tp99\tp99.9\tmax\tchecked\t"+
 		"wrong\t")
@@ -373,8 +376,8 @@ func (b *readsRun) print() error {
 			fmt.Fprintf(out, "%d times: %s\n", r.Reads[a.name].Faults[fault], fault)
 		}
 	}
-	fmt.Fprintf(out, "fraud's own latency, ms   without p50 %.1f p99 %.1f   with p50 %.1f p99 %.1f\n",
-		r.Without.P50, r.Without.P99, r.With.P50, r.With.P99)
+	fmt.Fprintf(out, "fraud's own latency, ms   without p50 %.1f p99 %.1f   with p50 %.1f p99 "+
+		"%.1f\n", r.Without.P50, r.Without.P99, r.With.P50, r.With.P99)
 	for _, who := range sortedKeys(r.Cores) {
 		fmt.Fprintf(out, "cores used by %-12s  without %.2f   with %.2f\n", who, r.Cores[who][0],
 			r.Cores[who][1])

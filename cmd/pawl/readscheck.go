@@ -43,6 +43,12 @@ type answered struct {
 	Pages []pageViewed `json:"pages"` // of a top
 }
 
+func (k *keptAnswer) read() (*answered, error) {
+	a := new(answered)
+	err := json.Unmarshal(k.body, a)
+	return a, err
+}
+
 type pageViewed struct {
 	Page  string `json:"page"`
 	Views int64  `json:"views"`
@@ -121,12 +127,12 @@ func (b *readsRun) checkUsers(ctx context.Context, s *readStats, kept []keptAnsw
 	}
 	cfg := b.fraud.settings.Fraud()
 	for _, k := range kept {
-		var a answered
-		if err := json.Unmarshal(k.body, &a); err != nil {
+		a, err := k.read()
+		if err != nil {
 			s.wrong(k, "cannot be read: "+err.Error())
 			continue
 		}
-		what, expired := judgeUser(cfg, k, &a, topic, history[userOf(k.path)])
+		what, expired := judgeUser(cfg, k, a, topic, history[userOf(k.path)])
 		switch {
 		case expired:
 			s.Expired++
@@ -197,65 +203,51 @@ func (b *readsRun) checkTops(ctx context.Context, s *readStats, kept []keptAnswe
 	if err != nil {
 		return err
 	}
-	resolver := schemas.NewResolver(b.stage.cluster.schemas())
-	models := map[int32]*topModel{}
-	for partition, records := range inputs {
-		models[partition] = &topModel{records: records,
-			oracle: pageviews.NewOracle(b.views.settings.PageViews(), resolver)}
-	}
-	all := make([]answered, len(kept))
-	order := make([]int, len(kept))
+	tops := make([]*keptTop, len(kept))
 	for i, k := range kept {
-		order[i] = i
-		if err := json.Unmarshal(k.body, &all[i]); err != nil || !all[i].Complete {
+		a, err := k.read()
+		tops[i] = &keptTop{keptAnswer: k, answered: a}
+		if err != nil || !a.Complete {
 			s.wrong(k, fmt.Sprintf("is not whole (%v)", err))
-			all[i].Tasks = nil
+			a.Tasks = nil
 		}
 	}
-	views := make([]map[int32][]pageViewed, len(kept))
-	for partition, m := range models {
-		at := func(i int) (offset int64, watermark *time.Time) {
-			for _, t := range all[i].Tasks {
-				if t.Partition == partition {
-					return t.Offsets[fmt.Sprintf("%s-%d", topic, partition)], t.Watermark
-				}
-			}
-			return -1, nil
-		}
-		slices.SortStableFunc(order, func(i, j int) int {
-			a, wa := at(i)
-			b, wb := at(j)
-			if a == b && wa != nil && wb != nil {
-				return wa.Compare(*wb)
-			}
-			return cmp.Compare(a, b)
-		})
-		for _, i := range order {
-			offset, watermark := at(i)
-			if offset < 0 {
-				continue
-			}
-			pages, err := m.at(ctx, offset, watermark)
-			if err != nil {
-				return err
-			}
-			if views[i] == nil {
-				views[i] = map[int32][]pageViewed{}
-			}
-			views[i][partition] = pages
+	resolver := schemas.NewResolver(b.stage.cluster.schemas())
+	for partition, records := range inputs {
+		m := &topModel{records: records,
+			oracle: pageviews.NewOracle(b.views.settings.PageViews(), resolver)}
+		if err := m.follow(ctx, partition, topic, tops); err != nil {
+			return err
 		}
 	}
-	for i, k := range kept {
-		if all[i].Tasks == nil {
-			continue
-		}
-		if want := topOfTasks(views[i]); slices.Equal(want, all[i].Pages) {
+	for _, k := range tops {
+		want := rankPages(k.want)
+		switch {
+		case k.Tasks == nil: // told above
+		case slices.Equal(want, k.Pages):
 			s.Checked++
-		} else {
-			s.wrong(k, fmt.Sprintf("want %v", want))
+		default:
+			s.wrong(k.keptAnswer, fmt.Sprintf("want %v", want))
 		}
 	}
 	return nil
+}
+
+// keptTop is a kept answer with the pages that the oracle's tasks rank.
+type keptTop struct {
+	keptAnswer
+	*answered
+	want []pageViewed
+}
+
+// stood is where a task stood.
+func (k *keptTop) stood(partition int32, topic string) (offset int64, watermark *time.Time) {
+	for _, t := range k.Tasks {
+		if t.Partition == partition {
+			return t.Offsets[fmt.Sprintf("%s-%d", topic, partition)], t.Watermark
+		}
+	}
+	return 0, nil
 }
 
 // topModel is the oracle of one task on its way through the input.
@@ -291,12 +283,30 @@ func (m *topModel) at(ctx context.Context, offset int64, watermark *time.Time) (
 	return pages, nil
 }
 
-// topOfTasks ranks the pages of all tasks together.
-func topOfTasks(tasks map[int32][]pageViewed) []pageViewed {
-	all := []pageViewed{}
-	for _, pages := range tasks {
-		all = append(all, pages...)
+// follow takes the task of a partition to where each answer stood, in the order of these places.
+func (m *topModel) follow(ctx context.Context, partition int32, topic string,
+	tops []*keptTop) error {
+	slices.SortStableFunc(tops, func(a, b *keptTop) int {
+		i, wi := a.stood(partition, topic)
+		j, wj := b.stood(partition, topic)
+		if i == j && wi != nil && wj != nil {
+			return wi.Compare(*wj)
+		}
+		return cmp.Compare(i, j)
+	})
+	for _, k := range tops {
+		offset, watermark := k.stood(partition, topic)
+		pages, err := m.at(ctx, offset, watermark)
+		if err != nil {
+			return err
+		}
+		k.want = append(k.want, pages...)
 	}
+	return nil
+}
+
+// rankPages ranks the pages of all tasks together.
+func rankPages(all []pageViewed) []pageViewed {
 	slices.SortFunc(all, func(a, b pageViewed) int {
 		return cmp.Or(cmp.Compare(b.Views, a.Views), cmp.Compare(a.Page, b.Page))
 	})
