@@ -244,6 +244,9 @@ func (b *readsRun) ask(ctx, _ context.Context) error {
 	defer client.CloseIdleConnections()
 	users := func(r *rand.Rand) string { return loadgen.Name("user-", 7, r.IntN(b.options.users)) }
 	fraud, views := b.fraud.fleet.addresses(), b.views.fleet.addresses()
+	if len(fraud) == 0 || len(views) == 0 {
+		return errors.New("no instance has told where it listens; look into their logs")
+	}
 	half := max(b.options.reads/2, 1)
 	b.askers = []*asker{
 		{name: "fraud user", rate: half, targets: fraud, workers: readWorkers / 2,
@@ -355,7 +358,8 @@ func (b *readsRun) print() error {
 	}
 	out := b.app.stdout
 	fmt.Fprintf(out, "\nreads for %.0f s beside %d transactions/s and %d page views/s, %d "+
-		"instances of each, %s\n", r.Seconds, r.EventsPerSecond, r.ViewsPerSecond, r.Instances, broker)
+		"instances of each, %s\n", r.Seconds, r.EventsPerSecond, r.ViewsPerSecond, r.Instances,
+		broker)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "ms\tper s\tanswered\tnot found\terrors\tp50\tp99\tp99.9\tmax\tchecked\t"+
 		"wrong\t")
