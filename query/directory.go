@@ -32,8 +32,9 @@ const (
 
 type groupDirectory struct {
 	members func(context.Context) ([]processor.Member, error)
+	asking  sync.Mutex // held while the group is asked
 
-	mu      sync.Mutex // held while the group is asked: others wait for the same answer
+	mu      sync.Mutex
 	known   []processor.Member
 	owners  map[int32]string
 	asked   time.Time
@@ -42,18 +43,18 @@ type groupDirectory struct {
 
 // Owner implements Directory.
 func (d *groupDirectory) Owner(ctx context.Context, partition int32) (string, bool) {
+	_ = d.refresh(ctx) // what was known before may still be right
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_ = d.refresh(ctx) // what was known before may still be right
 	address, ok := d.owners[partition]
 	return address, ok && address != ""
 }
 
 // Instances implements Directory.
 func (d *groupDirectory) Instances(ctx context.Context) ([]processor.Member, error) {
+	err := d.refresh(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	err := d.refresh(ctx)
 	if d.known != nil {
 		err = nil
 	}
@@ -67,14 +68,35 @@ func (d *groupDirectory) Doubt() {
 	d.doubted = true
 }
 
-// refresh asks the group when it is time. While the group rebalances it names no tasks: then the
-// owners stay those of before.
-func (d *groupDirectory) refresh(ctx context.Context) error {
+// due tells whether it is time to ask the group, and whether anything is known without.
+func (d *groupDirectory) due() (due, known bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	age := time.Since(d.asked)
-	if age < directoryPause || age < directoryFresh && !d.doubted && d.known != nil {
+	fresh := age < directoryPause || age < directoryFresh && !d.doubted && d.known != nil
+	return !fresh, d.known != nil
+}
+
+// refresh asks the group when it is time. One asks; meanwhile the others go by what was known, or
+// wait for the first answer. While the group rebalances it names no tasks: then the owners stay
+// those of before.
+func (d *groupDirectory) refresh(ctx context.Context) error {
+	due, known := d.due()
+	switch {
+	case !due:
+		return nil
+	case !known:
+		d.asking.Lock()
+	case !d.asking.TryLock():
 		return nil
 	}
+	defer d.asking.Unlock()
+	if due, _ = d.due(); !due {
+		return nil // somebody else has asked
+	}
 	members, err := d.members(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.asked = time.Now()
 	if err != nil {
 		return err

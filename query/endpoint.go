@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"pawl/processor"
@@ -16,6 +17,10 @@ type endpoint[P any] struct {
 	tasks func(q *question) ([]int32, *Problem)
 	// ranges is what a task's view must show.
 	ranges func(q *question) []processor.StateRange
+	// brief, when set, are ranges that suffice for most answers and are looked at first; glance
+	// reads a view of them, or says errMore.
+	brief  func(q *question) []processor.StateRange
+	glance func(q *question, v View) (P, error)
 	// read is called with a view of them.
 	read func(q *question, v View) (P, error)
 	// merge makes the answer of what the tasks contributed, in the order of tasks.
@@ -54,6 +59,24 @@ type contribution struct {
 	Part     json.RawMessage `json:"part,omitempty"`
 	Behind   bool            `json:"behind,omitempty"` // its epoch is below the one asked for
 	Fault    string          `json:"fault,omitempty"`  // its state cannot be read
+
+	local any // instead of Part while it has not left this instance
+}
+
+// errMore is what glance says to a view that lacks what it needs.
+var errMore = errors.New("a wider view is needed")
+
+// wire is c as it travels: with its part as JSON.
+func (c contribution) wire() contribution {
+	if c.local == nil {
+		return c
+	}
+	var err error
+	if c.Part, err = json.Marshal(c.local); err != nil {
+		c.Fault = err.Error()
+	}
+	c.local = nil
+	return c
 }
 
 // handle answers a request.
@@ -101,7 +124,7 @@ func (e *endpoint[P]) hop(w http.ResponseWriter, r *http.Request, q *question, t
 			continue
 		}
 		if c, err := read(r.Context(), task); err == nil {
-			here = append(here, c)
+			here = append(here, c.wire())
 		}
 	}
 	answer(w, r, "", here)
@@ -118,22 +141,31 @@ func (e *endpoint[P]) local(ctx context.Context, state State, q *question, task 
 		}
 		c.Behind = behind
 	}
-	err := state.View(task, e.ranges(q), func(v View) error {
+	if e.brief != nil {
+		err := e.look(state, q, task, e.brief(q), e.glance, &c)
+		if !errors.Is(err, errMore) {
+			return c, err
+		}
+	}
+	err := e.look(state, q, task, e.ranges(q), e.read, &c)
+	return c, err
+}
+
+// look reads some ranges of a task into its contribution.
+func (e *endpoint[P]) look(state State, q *question, task int32, ranges []processor.StateRange,
+	read func(*question, View) (P, error), c *contribution) error {
+	return state.View(task, ranges, func(v View) error {
 		pos := v.Standing()
 		c.Standing = standingOf(taskName(q.shape.Pipeline, task), q.shape.Instance, task, pos)
 		if c.Behind {
 			return nil
 		}
-		part, err := e.read(q, v)
-		if err == nil {
-			c.Part, err = json.Marshal(part)
-		}
-		if err != nil && !elsewhere(err) {
+		part, err := read(q, v)
+		if c.local = part; err != nil && !elsewhere(err) && !errors.Is(err, errMore) {
 			c.Fault, err = err.Error(), nil
 		}
 		return err
 	})
-	return c, err
 }
 
 // answer merges and writes.
@@ -146,7 +178,11 @@ func (e *endpoint[P]) answer(w http.ResponseWriter, r *http.Request, q *question
 			p.write(w, r)
 			return
 		}
-		var part P
+		part, here := c.local.(P)
+		if here {
+			stands, parts = append(stands, c.Standing), append(parts, part)
+			continue
+		}
 		if err := json.Unmarshal(c.Part, &part); err != nil {
 			refuse(http.StatusBadGateway, "instance %s answers for %s what cannot be read: %v; "+
 				"do all instances run the same version?", c.Standing.Instance, c.Standing.Task,

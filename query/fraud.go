@@ -36,6 +36,16 @@ func (s *server) fraudUser() *endpoint[velocity] {
 	}
 	return &endpoint[velocity]{
 		tasks: func(q *question) ([]int32, *Problem) { return keyed(q, q.r.PathValue("id")), nil },
+		brief: func(q *question) []processor.StateRange { // all of a user who is not busy
+			return []processor.StateRange{processor.StatePoint(velocityTable, user(q))}
+		},
+		glance: func(q *question, v View) (velocity, error) {
+			out, whole, err := readRoot(v, user(q))
+			if err == nil && !whole {
+				err = errMore
+			}
+			return out, err
+		},
 		ranges: func(q *question) []processor.StateRange {
 			leaves := user(q).Int(0)
 			return []processor.StateRange{processor.StatePoint(velocityTable, user(q)),
@@ -46,20 +56,28 @@ func (s *server) fraudUser() *endpoint[velocity] {
 	}
 }
 
-func readVelocity(v View, user statestore.Key) (velocity, error) {
-	var out velocity
+// readRoot reads a user's own entry; whole says that there is nothing beside it.
+func readRoot(v View, user statestore.Key) (out velocity, whole bool, err error) {
 	raw, ok, err := v.Get(velocityTable, user)
 	if err != nil || !ok {
-		return out, err
+		return out, true, err
 	}
 	root, err := v.JSON(raw)
 	if err != nil {
-		return out, err
+		return out, false, err
 	}
 	out.Known = true
 	if number(field(root, "level")) == 0 {
 		out.Slots = slotsOf(root, number(field(root, "base")))
-		return out, nil
+		return out, true, nil
+	}
+	return out, false, nil
+}
+
+func readVelocity(v View, user statestore.Key) (velocity, error) {
+	out, whole, err := readRoot(v, user)
+	if err != nil || whole {
+		return out, err
 	}
 	var failed error
 	_, err = v.Scan(1, func(key statestore.Key, raw []byte) bool {

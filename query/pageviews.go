@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pawl/processor"
+	"pawl/schemas/record"
 	"pawl/statestore"
 )
 
@@ -54,6 +55,14 @@ func (s *server) topPages() *endpoint[most] {
 			}
 			return everyone(q)
 		},
+		brief: func(*question) []processor.StateRange { return nil }, // its epoch tells enough
+		glance: func(q *question, v View) (most, error) {
+			pages, ok := kept.known(v.Standing())
+			if !ok {
+				return most{}, errMore
+			}
+			return most{pages[:min(topOf(q), len(pages))], v.Standing().Watermark}, nil
+		},
 		ranges: func(*question) []processor.StateRange {
 			return []processor.StateRange{{Table: "page-counts"}}
 		},
@@ -71,18 +80,27 @@ func topOf(q *question) int {
 	return n
 }
 
+// taskAt names the task that stands there; "" before its first record.
+func taskAt(at record.Position) string {
+	if len(at.Inputs) == 0 {
+		return ""
+	}
+	return partitionName(at.Inputs[0].Topic, at.Inputs[0].Partition)
+}
+
+// known are a task's pages, if somebody asked about this epoch before.
+func (t *tops) known(at record.Position) ([]viewed, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known, ok := t.tasks[taskAt(at)]
+	return known.pages, ok && known.claim == at.Claim && known.epoch == at.Epoch
+}
+
 // of ranks a task's pages, once an epoch.
 func (t *tops) of(v View) ([]viewed, error) {
 	at := v.Standing()
-	task := ""
-	if len(at.Inputs) > 0 {
-		task = partitionName(at.Inputs[0].Topic, at.Inputs[0].Partition)
-	}
-	t.mu.Lock()
-	known, ok := t.tasks[task]
-	t.mu.Unlock()
-	if ok && known.claim == at.Claim && known.epoch == at.Epoch {
-		return known.pages, nil
+	if pages, ok := t.known(at); ok {
+		return pages, nil
 	}
 	var all []viewed
 	var failed error
@@ -105,7 +123,7 @@ func (t *tops) of(v View) ([]viewed, error) {
 	slices.SortFunc(all, compareViewed)
 	all = slices.Clone(all[:min(topMax, len(all))])
 	t.mu.Lock()
-	t.tasks[task] = ranking{at.Claim, at.Epoch, all}
+	t.tasks[taskAt(at)] = ranking{at.Claim, at.Epoch, all}
 	t.mu.Unlock()
 	return all, nil
 }

@@ -44,7 +44,7 @@ func New(o Options) (h http.Handler, close func()) {
 		o.Panicked = func(any, []byte) {}
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
-		ResponseHeaderTimeout: o.Timeout}
+		DisableCompression: true, ResponseHeaderTimeout: o.Timeout}
 	s := &server{options: o, client: &http.Client{Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // the token is for the instance that was asked

@@ -101,7 +101,7 @@ The first half minute does not count.`,
 			return a.runBench(cmd.Context(), p, o)
 		},
 	}
-	cmd.AddCommand(a.benchRecovery(), a.benchRecoveryInstance())
+	cmd.AddCommand(a.benchRecovery(), a.benchRecoveryInstance(), a.benchReads())
 	o.flags.add(cmd)
 	f := cmd.Flags()
 	f.Int64Var(&o.events, "events", 1_000_000, "how many records to load")

@@ -124,7 +124,7 @@ func (s *observed) read(ctx context.Context) {
 				if end := rec.Timestamp.Add(time.Millisecond); !end.Before(s.from) {
 					s.delays = append(s.delays, now.Sub(end))
 				}
-			} else if at, ok := provenance(rec); ok {
+			} else if at, ok := provenance(rec); ok && s.sent.counts(at.offset) {
 				s.seen[at] = now
 			}
 		})

@@ -120,11 +120,15 @@ func readResults(ctx context.Context, cl *kgo.Client, count int) map[origin]time
 // sendTimes notes when each record was handed to the producer, as a hook of it.
 type sendTimes struct {
 	topic string
+	every int64 // every so manyth offset counts; 0 is 1
 
 	mu    sync.Mutex
 	began map[*kgo.Record]time.Time
 	at    map[origin]time.Time
 }
+
+// counts tells whether the record at an offset is one of those that are measured.
+func (s *sendTimes) counts(offset int64) bool { return offset%max(s.every, 1) == 0 }
 
 // spare takes out of results what was sent before from.
 func (s *sendTimes) spare(results map[origin]time.Time, from time.Time) {
@@ -144,7 +148,7 @@ func (s *sendTimes) OnProduceRecordBuffered(rec *kgo.Record) {
 func (s *sendTimes) OnProduceRecordUnbuffered(rec *kgo.Record, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil && rec.Topic == s.topic {
+	if err == nil && rec.Topic == s.topic && s.counts(rec.Offset) {
 		s.at[origin{rec.Partition, rec.Offset}] = s.began[rec]
 	}
 	delete(s.began, rec)

@@ -85,7 +85,7 @@ var mayImport = map[string][]string{
 		"internal/verify",
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
 		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query", "replay",
-		"schemas", "schemas/record", "statestore"},
+		"schemas", "schemas/fraud", "schemas/pageviews", "schemas/record", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
