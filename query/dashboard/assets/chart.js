@@ -26,7 +26,7 @@ function options(chart, width) {
     scales: { x: { time: true }, y: { range: chart.range ?? ((_, low, high) =>
       [Math.min(0, low ?? 0), Math.max(high ?? 0, chart.least ?? 1) * 1.08]) } },
     axes: small ? [{ show: false }, { show: false }] : [
-      { ...axis, grid: { show: false }, space: 90, values: (_, ticks) => ticks.map(plain) },
+      { ...axis, grid: { show: false }, space: 90, size: 26, gap: 4, values: (_, ticks) => ticks.map(plain) },
       { ...axis, size: chart.gutter ?? 52, space: 34,
         values: (_, ticks) => ticks.map((n) => chart.format(n)) }],
     series: [{}, ...chart.names.map((name, i) => ({ label: name, stroke: colour(lines[i]),
@@ -116,7 +116,7 @@ class Chart {
 
 // spark is a small line without axes; lines is a chart with them.
 export const spark = (o) => new Chart("spark", { height: 40, ...o });
-export const linesOver = (o) => new Chart("lines", { height: 190, ...o });
+export const linesOver = (o) => new Chart("lines", { height: 180, ...o });
 
 // repaint draws all charts again, in the colours there are now.
 export function repaint() { for (const c of charts) c.redraw(); }

@@ -2,6 +2,7 @@
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const one = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const fixedOne = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const two = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 export const none = "–";
@@ -14,14 +15,22 @@ export const count = (n) => (known(n) ? whole.format(n) : none);
 // decimal has one digit after the point, where it matters.
 export const decimal = (n) => (known(n) ? one.format(n) : none);
 
+// measure always has one digit after the point, so that columns line up.
+export const measure = (n) => (known(n) ? fixedOne.format(n) : none);
+
 // rate is per second: small ones keep a digit.
 export const rate = (n) => (known(n) ? (Math.abs(n) < 10 ? one : whole).format(n) : none);
+
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+
+// value is a sum of whatever was counted: huge ones are shortened.
+export const value = (n) => (known(n) && Math.abs(n) >= 1e9 ? short : fixedOne).format(known(n) ? n : 0);
 
 // money is an amount in cents.
 export const money = (cents) => (known(cents) ? two.format(cents / 100) : none);
 
 // percent is a share from 0 to 1.
-export const percent = (share) => (known(share) ? `${one.format(share * 100)} %` : none);
+export const percent = (share) => (known(share) ? `${(share === 0 || share === 1 ? whole : fixedOne).format(share * 100)} %` : none);
 
 // bytes in binary units.
 export function bytes(n) {

@@ -22,7 +22,7 @@ export function open(ctx) {
 }
 
 async function refresh(ctx, chosen, one, list) {
-  const rows = await ctx.ask("/v1/state/keyvalues/batches?limit=40");
+  const rows = await ctx.ask("/v1/state/keyvalues/batches?limit=20");
   const batches = rows.rows.map((r) => ({ user: userOf(r.key), ...r.value }));
   const busiest = batches.sort((a, b) => b.event_count - a.event_count);
   const user = chosen ?? busiest[0]?.user;
@@ -38,7 +38,7 @@ async function refresh(ctx, chosen, one, list) {
         "data-keep": `user-${b.user}` }, b.user) },
       { label: "Events", num: true, cell: (b) => f.count(b.event_count) },
       { label: "Filled", cell: (b) => bar(b.event_count / batchSize, `${b.event_count} of ${batchSize}`) },
-      { label: "Value", num: true, cell: (b) => f.decimal(b.total_value) },
+      { label: "Value", num: true, cell: (b) => f.value(b.total_value) },
       { label: "First event", cell: (b) => f.time(b.first_timestamp) },
       { label: "Last event", cell: (b) => f.time(b.last_timestamp) },
     ], busiest, (b) => ({ "aria-current": b.user === user ? "true" : null }))) : null);
@@ -71,6 +71,6 @@ function openWindows(caption, windows) {
     { label: "To", cell: (w) => f.time(w.window_end) },
     { label: "Events", num: true, cell: (w) => f.count(w.sum?.event_count) },
     { label: "", cell: (w) => bar((w.sum?.event_count ?? 0) / most, `${w.sum?.event_count ?? 0} events`) },
-    { label: "Value", num: true, cell: (w) => f.decimal(w.sum?.total_value) },
+    { label: "Value", num: true, cell: (w) => f.value(w.sum?.total_value) },
   ], windows);
 }

@@ -25,8 +25,8 @@ const columns = (link) => [
   { label: "Amount", num: true, cell: (a) => f.money(a.amount_cents) },
   { label: "Merchant", cell: (a) => a.merchant ?? f.none },
   { label: "Task", cell: (a) => a.task },
-  { label: "Epoch", num: true, cell: (a) => f.count(a.epoch) },
-  { label: "Record", cell: (a) => h("span", { class: "mono" }, `${a.topic}-${a.partition}@${a.offset}`) },
+  { label: "Offset", num: true, cell: (a) => h("span", { title: `${a.topic}-${a.partition}@${a.offset}` },
+    f.count(a.offset)) },
 ];
 
 const idOf = (a) => `${a.topic}:${a.partition}:${a.offset}`;

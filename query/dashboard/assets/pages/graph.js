@@ -3,7 +3,7 @@
 import { empty, fill, h, section, table } from "../dom.js";
 import * as f from "../format.js";
 
-const box = { width: 196, height: 56, across: 108, down: 22, margin: 14 };
+const box = { width: 196, height: 56, across: 84, down: 22, margin: 14 };
 
 export function open(ctx) {
   const drawing = h("div", { class: "graph", tabindex: "0", role: "region",
@@ -23,7 +23,7 @@ export function open(ctx) {
       const key = JSON.stringify([topology.nodes.map((n) => n.id), topology.edges.map((e) =>
         [e.from, e.to])]);
       if (key !== shape) {
-        parts = draw(topology);
+        parts = draw(topology, drawing.clientWidth);
         fill(drawing, parts.svg);
         shape = key;
       }
@@ -57,7 +57,8 @@ function ranks(topology) {
 
 const order = { input: 0, step: 1, output: 2, store: 3 };
 
-function places(topology) {
+// places spreads the columns over the room there is, and keeps them apart where it is short.
+function places(topology, room) {
   const rank = ranks(topology);
   const columns = [];
   for (const n of topology.nodes) (columns[rank.get(n.id)] ??= []).push(n);
@@ -65,18 +66,21 @@ function places(topology) {
   for (const c of filled) c.sort((a, b) => (order[a.kind] ?? 4) - (order[b.kind] ?? 4));
   const tallest = Math.max(...filled.map((c) => c.length));
   const height = tallest * (box.height + box.down) - box.down + 2 * box.margin;
+  const spare = (room - 2 * box.margin - filled.length * box.width) / Math.max(1, filled.length - 1);
+  const across = Math.max(box.across, Math.min(260, Math.floor(spare)));
   const at = new Map();
   filled.forEach((column, x) => {
     const own = column.length * (box.height + box.down) - box.down;
-    column.forEach((n, y) => at.set(n.id, { x: box.margin + x * (box.width + box.across),
+    column.forEach((n, y) => at.set(n.id, { x: box.margin + x * (box.width + across),
       y: (height - own) / 2 + y * (box.height + box.down) }));
   });
-  const width = filled.length * (box.width + box.across) - box.across + 2 * box.margin;
+  const width = filled.length * (box.width + across) - across + 2 * box.margin;
   return { at, width, height };
 }
 
-function draw(topology) {
-  const { at, width, height } = places(topology);
+function draw(topology, room) {
+  const { at, width, height } = places(topology, room);
+  const many = (end, id) => topology.edges.filter((e) => e[end] === id).length;
   const svg = h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": `${topology.pipeline}: ${topology.nodes.length} nodes; the table below has them` });
   const edgeParts = new Map();
@@ -90,8 +94,9 @@ function draw(topology) {
     const bend = (back ? -1 : 1) * Math.max(40, Math.abs(x2 - x1) / 2);
     const line = h("path", { class: "edge", d: `M${x1} ${y1} C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` });
     svg.append(line);
-    const rate = h("text", { class: "edge-rate", "text-anchor": back ? "start" : "end",
-      x: x2 + (back ? 8 : -8), y: y2 - 6 });
+    const early = many("to", e.to) > many("from", e.from); // the rate stands where edges lie apart
+    const rate = h("text", { class: "edge-rate", "text-anchor": early !== back ? "start" : "end",
+      x: (early ? x1 : x2) + (early !== back ? 8 : -8), y: (early ? y1 : y2) - 8 });
     labels.append(rate);
     edgeParts.set(`${e.from}→${e.to}`, { line, rate });
   }
@@ -120,7 +125,7 @@ function update({ edgeParts, nodeParts }, topology) {
     const part = edgeParts.get(`${e.from}→${e.to}`);
     if (!part) continue;
     part.line.setAttribute("class", e.rate > 0 ? "edge live" : "edge");
-    part.line.setAttribute("stroke-width", String(1.25 + Math.min(4, Math.log10(1 + (e.rate ?? 0)))));
+    part.line.setAttribute("stroke-width", String(e.rate > 0 ? 2.5 + Math.min(4, Math.log10(1 + e.rate)) : 1));
     part.rate.textContent = e.rate == null ? "" : f.rate(e.rate);
   }
 }

@@ -37,7 +37,7 @@ export function open(ctx) {
   ];
   const stage = h("div", {});
   fill(ctx.body,
-    h("dl", { class: "figures", "aria-label": `Figures of ${ctx.pipeline}` },
+    h("dl", { class: "figures six", "aria-label": `Figures of ${ctx.pipeline}` },
       cells.map((c) => c.box)),
     stage,
     section(`${ctx.pipeline}, the last minutes`,
@@ -74,12 +74,12 @@ function show(ctx, cells, charts, demo) {
 function also(key, watch, own) {
   const now = watch.newest;
   switch (key) {
-    case "rate": return `${f.count(watch.status.totals.records)} here since its start`;
+    case "rate": return `${f.count(watch.status.totals.records)} since its start`;
     case "p99": return now.p50 === null ? "" : `half under ${f.millis(now.p50)}`;
     case "lag": return now.behind === null ? "" : `watermark ${f.duration(now.behind)} behind`;
     case "epochs": return watch.status.open_transaction_seconds > 0
       ? `one open for ${f.duration(watch.status.open_transaction_seconds)}` : "none open now";
-    case "aborts": return "since this page was opened";
+    case "aborts": return "since this was opened";
     default: return recovery(watch, own);
   }
 }

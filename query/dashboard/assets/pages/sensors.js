@@ -73,13 +73,12 @@ const alertColumns = [
   { label: "Measured", num: true, cell: (a) => measured(a.type, a.value) },
   { label: "Bound", num: true, cell: (a) => measured(a.type, a.threshold) },
   { label: "Task", cell: (a) => a.task },
-  { label: "Epoch", num: true, cell: (a) => f.count(a.epoch) },
 ];
 
 function measured(type, value) {
   if (value === undefined || value === null) return f.none;
   if (type === "LOW_BATTERY") return f.percent(value);
-  return `${f.decimal(value)} ${type === "HIGH_HUMIDITY" ? "%" : "°C"}`;
+  return `${f.measure(value)} ${type === "HIGH_HUMIDITY" ? "%" : "°C"}`;
 }
 
 function showList(view, sensors, alerts) {
@@ -92,11 +91,11 @@ function showList(view, sensors, alerts) {
     { label: "Sensor", cell: (s) => h("a", { href: `#/sensors/${encodeURIComponent(s.sensor_id)}`,
       "data-keep": `sensor-${s.sensor_id}` }, s.sensor_id) },
     { label: "Readings", num: true, cell: (s) => f.count(s.count) },
-    { label: "Now", num: true, cell: (s) => `${f.decimal(s.readings[0]?.temperature)} °C` },
-    { label: "Mean", num: true, cell: (s) => `${f.decimal(s.avg_temperature)} °C` },
+    { label: "Now", num: true, cell: (s) => `${f.measure(s.readings[0]?.temperature)} °C` },
+    { label: "Mean", num: true, cell: (s) => `${f.measure(s.avg_temperature)} °C` },
     { label: "Trend", cell: (s) => arrows[trend(s.readings)] },
-    { label: "Humidity", num: true, cell: (s) => `${f.decimal(s.avg_humidity)} %` },
-    { label: "Pressure", num: true, cell: (s) => `${f.decimal(s.avg_pressure)} hPa` },
+    { label: "Humidity", num: true, cell: (s) => `${f.measure(s.avg_humidity)} %` },
+    { label: "Pressure", num: true, cell: (s) => `${f.measure(s.avg_pressure)} hPa` },
     { label: "Battery", num: true, cell: (s) => f.percent(s.min_battery) },
     { label: "Anomalies", num: true, cell: (s) => f.count(loud(s)) },
   ], sensors, (s) => ({ "data-sensor": s.sensor_id, "aria-current": s.sensor_id === view.chosen ? "true" : null }))));
@@ -110,13 +109,15 @@ function showOne(view, sensor, asked) {
     return;
   }
   if (view.chart?.sensor !== sensor.sensor_id) {
-    const title = h("h3", {});
+    const title = h("p", {});
     view.chart = { sensor: sensor.sensor_id, title,
-      heat: linesOver({ names: ["°C"], label: "Temperature", format: f.decimal, range: around, points: true }),
-      damp: linesOver({ names: ["% humidity"], label: "Humidity", format: f.decimal, range: around, points: true }) };
-    fill(view.one, section(sensor.sensor_id, null, title, h("div", { class: "plots" },
+      heat: linesOver({ names: ["°C"], label: "Temperature", format: f.measure, range: around, points: true }),
+      damp: linesOver({ names: ["% humidity"], label: "Humidity", format: f.measure, range: around, points: true }) };
+    const part = section(sensor.sensor_id, null, h("div", { class: "plots" },
       h("div", {}, h("h3", {}, "Temperature"), view.chart.heat.element),
-      h("div", {}, h("h3", {}, "Humidity"), view.chart.damp.element))));
+      h("div", {}, h("h3", {}, "Humidity"), view.chart.damp.element)));
+    part.firstChild.append(title);
+    fill(view.one, part);
   }
   const oldest = [...sensor.readings].reverse();
   const at = oldest.map((r) => +new Date(r.timestamp) / 1000);

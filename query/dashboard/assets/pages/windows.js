@@ -19,8 +19,8 @@ export function open(ctx) {
   h("div", { class: "field" }, h("label", { for: "win-key" }, "Key"), keyInput),
   h("button", { type: "submit", class: "primary" }, "Why is it open?"), names);
   const list = h("div", {});
-  fill(ctx.body, h("p", { class: "lead" }, "A window closes when the watermark has passed its end and the grace. "
-    + "The watermark is the least of the partitions' event times, so one silent partition can hold it back."),
+  fill(ctx.body, h("p", { class: "lead" }, "A window closes when event time has passed its end and the grace. "
+    + "Event time moves with the records that are processed: a partition that is not read to its end holds it back; when all are, it waits for a newer record."),
   form, list);
   return { every: 1500, refresh: () => refresh(ctx, { store, key, names, list, storeInput, asked: false }) };
 }
@@ -57,13 +57,17 @@ function one(w) {
   return h("section", { class: "window-item", "data-window": w.start },
     h("h2", {}, f.time(w.start), " – ", f.time(w.end), " ",
       w.open ? chip("open", "busy") : chip("closed", "ok")),
-    h("p", { class: "why" }, w.reason),
+    h("p", { class: "why" }, sentence(w.reason)),
     w.closes_at ? h("p", { class: "note" }, "Closes when the watermark reaches ", f.time(w.closes_at), ".") : null,
     w.held_by?.length ? table("Partitions that hold it", [
       { label: "Partition", cell: (p) => `${p.topic}-${p.partition}` },
       { label: "Its event time", cell: (p) => f.time(p.watermark) },
       { label: "Short by", num: true, cell: (p) => (w.closes_at && p.watermark
         ? f.duration((new Date(w.closes_at) - new Date(p.watermark)) / 1000) : f.none) },
-      { label: "Activity", cell: (p) => (p.idle ? chip("idle", "bad") : chip("records come", "ok")) },
+      { label: "Yet to be read", num: true, cell: (p) => (p.behind === undefined ? f.none : f.count(p.behind)) },
+      { label: "Activity", cell: (p) => (p.idle ? chip("read to its end", "idle") : chip("records wait", "busy")) },
     ], w.held_by) : null);
 }
+
+// sentence begins as one.
+const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
