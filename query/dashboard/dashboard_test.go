@@ -70,7 +70,7 @@ func TestHeaders(t *testing.T) {
 				t.Errorf("%s %s: %s is %q; want %q", c.method, c.at, name, got, want)
 			}
 		}
-		if text := body(t, r); c.method == "HEAD" && text != "" || c.method != "HEAD" && text == "" {
+		if text := body(t, r); (c.method == "HEAD") != (text == "") {
 			t.Errorf("%s %s: a body of %d bytes", c.method, c.at, len(text))
 		}
 		if r.Header.Get("Cache-Control") == "" {

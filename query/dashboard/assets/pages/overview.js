@@ -79,7 +79,7 @@ function also(key, watch, own) {
     case "lag": return now.behind === null ? "" : `watermark ${f.duration(now.behind)} behind`;
     case "epochs": return watch.status.open_transaction_seconds > 0
       ? `one open for ${f.duration(watch.status.open_transaction_seconds)}` : "none open now";
-    case "aborts": return "since this was opened";
+    case "aborts": return "since you opened this";
     default: return recovery(watch, own);
   }
 }
