@@ -166,17 +166,19 @@ func (r *Reader) Read(ctx context.Context) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	defer r.asked()
-	ctx, cancel := context.WithTimeout(ctx, r.patience(s))
+	waiting, cancel := context.WithTimeout(ctx, r.patience(s))
 	defer cancel()
-	ends, endsErr := s.ends(ctx)
+	ends, endsErr := s.ends(waiting)
 	if endsErr != nil && !s.ready() {
 		return Snapshot{}, s.why(endsErr)
 	}
-	behind := s.reach(ctx, ends, endsErr)
+	behind := s.reach(waiting, ends, endsErr)
 	if !s.ready() {
-		return Snapshot{}, s.why(ctx.Err())
+		return Snapshot{}, s.why(waiting.Err())
 	}
-	return r.snapshot(ctx, s, behind), nil
+	decoding, cancel := context.WithTimeout(ctx, r.cfg.Begin)
+	defer cancel()
+	return r.snapshot(decoding, s, behind), nil
 }
 
 func (r *Reader) patience(s *session) time.Duration {

@@ -18,6 +18,8 @@ const (
 	backFactor = 8
 	// retryPause is the pause after a failure.
 	retryPause = 500 * time.Millisecond
+	// fetchWait bounds how long a broker may sit on a fetch that it could answer.
+	fetchWait = 250 * time.Millisecond
 	// requestMax bounds one look at a log's ends.
 	requestMax = 5 * time.Second
 )
@@ -93,8 +95,8 @@ func (s *session) follow() error {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // they take offsets: without, an end would never be reached
-		kgo.FetchMaxBytes(4<<20), kgo.FetchMaxPartitionBytes(1<<20),
-		kgo.MaxConcurrentFetches(1))...)
+		kgo.FetchMaxWait(fetchWait), kgo.FetchMaxBytes(4<<20),
+		kgo.FetchMaxPartitionBytes(1<<20), kgo.MaxConcurrentFetches(1))...)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
