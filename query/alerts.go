@@ -28,8 +28,8 @@ func fraudAlerts() alertKind { return alertKind{"user": "user_id", "reason": "re
 
 func iotAlerts() alertKind { return alertKind{"sensor": "sensor_id", "type": "type"} }
 
-// alerts answers with the alerts of all tasks, and where the tasks stood before they were read: what
-// these epochs raised is among them.
+// alerts answers with the alerts of all tasks, and where the tasks stood before they were read:
+// what these epochs raised is among them.
 func (s *server) alerts(kind alertKind) http.HandlerFunc {
 	stands := &endpoint[struct{}]{
 		parameters: slices.Sorted(maps.Keys(kind)),

@@ -131,8 +131,8 @@ func TestAlerts(t *testing.T) {
 			got := c.get(t, i, "/v1/fraud/alerts"+q.path)
 			list, _ := got.body["alerts"].([]any)
 			if got.code != q.code || len(list) != q.shown || !strings.Contains(got.text, q.says) {
-				t.Errorf("%s of %d: %d with %d alerts, want %d with %d and %s in\n%.500s", q.path, i,
-					got.code, len(list), q.code, q.shown, q.says, got.text)
+				t.Errorf("%s of %d: %d with %d alerts, want %d with %d and %s in\n%.500s", q.path,
+					i, got.code, len(list), q.code, q.shown, q.says, got.text)
 			}
 		}
 	}

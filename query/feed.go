@@ -38,7 +38,7 @@ type FeedOptions struct {
 	Status func() any
 	// Clients bounds how many there are at a time. Default 64.
 	Clients int
-	// Buffer bounds how many events wait for a slow client. Default 256.
+	// Buffer bounds how many events wait for a slow client. Default 1024.
 	Buffer int
 	// Second, Quarter and Heartbeat are how often a client gets status, an epoch and a sign of
 	// life. Default 1s, 250ms and 15s.
@@ -79,7 +79,7 @@ type client struct {
 // NewFeed returns a feed without clients. Close it.
 func NewFeed(o FeedOptions) *Feed {
 	o.Clients = cmp.Or(o.Clients, 64)
-	o.Buffer = cmp.Or(o.Buffer, 256)
+	o.Buffer = cmp.Or(o.Buffer, 1024)
 	o.Second = cmp.Or(o.Second, time.Second)
 	o.Quarter = cmp.Or(o.Quarter, 250*time.Millisecond)
 	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)

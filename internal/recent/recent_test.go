@@ -202,8 +202,9 @@ func TestCommittedOnly(t *testing.T) {
 		t.Fatalf("%s, behind %v, earlier %v", ids(s), s.Behind, s.Earlier)
 	}
 	newest := s.Records[0]
-	if want := (Source{Input: 0, Partition: newest.Partition, Offset: newest.Time.UnixMilli()}); newest.
-		Source == nil || *newest.Source != want || newest.Key != "b" || newest.Topic != topic {
+	want := Source{Partition: newest.Partition, Offset: newest.Time.UnixMilli()}
+	if newest.Source == nil || *newest.Source != want || newest.Key != "b" ||
+		newest.Topic != topic {
 		t.Errorf("newest: %+v", newest)
 	}
 	for n := range 20 { // read your writes, each time
