@@ -101,8 +101,8 @@ func placed(partition, offset any, user, reason, transaction any) string {
 	return fmt.Sprintf("%v/%v %v %v %v", partition, offset, user, reason, transaction)
 }
 
-// TestAlertsAndEvents: what the instance's HTTP lists is what the oracle flags, no more, no less, and
-// it is told as it happens, with the rest; a client that listens keeps no stop waiting.
+// TestAlertsAndEvents: what the instance's HTTP lists is what the oracle flags, no more, no less,
+// and it is told as it happens, with the rest; a client that listens keeps no stop waiting.
 func TestAlertsAndEvents(t *testing.T) {
 	c, flags := testCluster(t)
 	if err := createInputs(t.Context(), c.admin(t), []string{"transactions"}, 2); err != nil {
