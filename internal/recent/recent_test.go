@@ -60,11 +60,15 @@ func newBed(t *testing.T) *bed {
 		t.Fatal(err)
 	}
 	b.encoder = schemas.NewEncoder(typ, id)
-	b.writer = b.newWriter("one")
-	_, err = kadm.NewClient(b.writer).CreateTopic(t.Context(), 2, 1, nil, topic)
+	admin, err := kgo.NewClient(kgo.SeedBrokers(cluster.Addr()))
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer admin.Close()
+	if _, err = kadm.NewClient(admin).CreateTopic(t.Context(), 2, 1, nil, topic); err != nil {
+		t.Fatal(err)
+	}
+	b.writer = b.newWriter("one")
 	return b
 }
 
@@ -76,6 +80,11 @@ func (b *bed) newWriter(id string) *kgo.Client {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(cl.Close)
+	// franz-go may abort, without an error, a client's first transaction on a topic when it ends
+	// just as the topic's metadata arrives.
+	b.begin(cl)
+	b.write(cl, "aborted", 1)
+	b.end(cl, kgo.TryAbort)
 	return cl
 }
 
@@ -226,7 +235,7 @@ func TestOpenTransaction(t *testing.T) {
 	b.write(other, "open", 1)
 	b.commit("behind", 2)
 	s := b.read(r)
-	open := int32(b.n-2) % 2
+	open := int32(b.n-2) % 2 // the one before the two behind it
 	if len(s.Behind) != 1 || !strings.Contains(s.Behind[open], "transaction is open") ||
 		strings.Contains(ids(s), "open") {
 		t.Errorf("%s, behind %v", ids(s), s.Behind)
