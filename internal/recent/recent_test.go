@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
@@ -154,11 +155,23 @@ func (b *bed) end(w *kgo.Client, commit kgo.TransactionEndTry) {
 	}
 }
 
+// commit writes again what the client could not end: it says so once its producer id has failed.
 func (b *bed) commit(id string, count int) {
 	b.t.Helper()
+	before := b.n
 	b.begin(b.writer)
 	b.write(b.writer, id, count)
-	b.end(b.writer, kgo.TryCommit)
+	err := b.writer.EndTransaction(b.t.Context(), kgo.TryCommit)
+	if errors.Is(err, kerr.OperationNotAttempted) {
+		b.end(b.writer, kgo.TryAbort)
+		b.n = before
+		b.begin(b.writer)
+		b.write(b.writer, id, count)
+		err = b.writer.EndTransaction(b.t.Context(), kgo.TryCommit)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func (b *bed) abort(id string, count int) {
@@ -229,7 +242,8 @@ func TestCommittedOnly(t *testing.T) {
 func TestOpenTransaction(t *testing.T) {
 	b := newBed(t)
 	b.commit("a", 2)
-	r := b.reader(Config{Wait: 100 * time.Millisecond, Begin: 300 * time.Millisecond})
+	r := b.reader(Config{})
+	b.read(r)
 	other := b.newWriter("two")
 	b.begin(other)
 	b.write(other, "open", 1)
