@@ -203,6 +203,19 @@ func (w *slowWriter) Write(b []byte) (int, error) {
 	return w.ResponseRecorder.Write(b)
 }
 
+// allow lets it take n events.
+func (w *slowWriter) allow(t *testing.T, n int) {
+	t.Helper()
+	for i := range n {
+		select {
+		case w.let <- struct{}{}:
+		case <-time.After(10 * time.Second):
+			close(w.let)
+			t.Fatalf("only %d of %d events came", i, n)
+		}
+	}
+}
+
 // TestSlowClient: it is told how many events it lost, has the newest ones, and nobody waits.
 func TestSlowClient(t *testing.T) {
 	f := NewFeed(FeedOptions{Buffer: 10})
@@ -219,7 +232,7 @@ func TestSlowClient(t *testing.T) {
 	joined(t, f, 1)
 	l := f.Listener()
 	l.TaskState(processor.TaskStateInfo{Task: "first"})
-	w.let <- struct{}{} // so that the writer is free, and the next event the one it hangs on
+	w.allow(t, 1) // so that the writer is free, and the next event the one it hangs on
 	l.TaskState(processor.TaskStateInfo{Task: "hangs"})
 	for queued := 1; queued > 0; time.Sleep(time.Millisecond) {
 		f.mu.Lock()
@@ -236,9 +249,7 @@ func TestSlowClient(t *testing.T) {
 	if f.Lost() != 15 {
 		t.Errorf("%d counted as lost, want 15", f.Lost())
 	}
-	for range 1 + 1 + 10 { // the one that hung, what was lost, what was queued
-		w.let <- struct{}{}
-	}
+	w.allow(t, 1+1+10) // the one that hung, what was lost, what was queued
 	cancel()
 	<-ended
 	got := w.Body.String()
