@@ -50,6 +50,7 @@ func (s *service) serveAPI(set *settings.Settings, address string, log *slog.Log
 		Address: address, Token: s.token, RequestsPerSecond: float64(set.Int("http.rate.limit")),
 		FraudSpan: set.Fraud().Span, IoTSpan: set.IoT().Span, PageViewsSpan: views.Span,
 		PageViewsGrace: max(views.Grace, 0),
+		Alerts:         s.alerts, AlertsTopic: s.alertsTopic, Feed: s.feed,
 		Panicked: func(what any, stack []byte) {
 			log.Error("a request failed inside", "panic", fmt.Sprint(what), "stack", string(stack))
 		},

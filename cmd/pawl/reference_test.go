@@ -121,6 +121,7 @@ func metricsTable(t *testing.T) string {
 			Standbys: []processor.StandbyStatus{{Name: "fraud-1"}}}
 	})
 	m.Build("v1", "abc")
+	m.Events(func() int { return 1 }, func() int64 { return 0 })
 	l := m.Listener()
 	l.TaskState(processor.TaskStateInfo{Task: "fraud-0", State: processor.TaskRunning})
 	l.Waiting(processor.WaitInfo{})

@@ -27,7 +27,8 @@ Input topics must exist; the other ones are created. --dry-run prints what is
 needed and changes nothing.
 
 HTTP on http.listen: /ping, /ready, /status, /metrics, and the committed state
-under /v1, from any instance for any key, which /openapi.yaml describes.
+under /v1, from any instance for any key, which /openapi.yaml describes; what
+happens is sent as it does by /v1/events.
 
 With checkpoint.url, copies of the state go there every checkpoint.interval, and a
 machine that has none, or a damaged one, starts from the newest of them.
@@ -107,9 +108,11 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 			return err
 		}
 		cfg.Advertise = a.advertised(s, listener.Addr())
+		defer svc.openFeed(s, &cfg)()
 		closeAPI := svc.serveAPI(s, cfg.Advertise, log.log)
 		defer closeAPI()
 		defer serveOn(ctx, listener, svc.handler())()
+		defer svc.feed.Close() // or its clients would be waited for
 		fmt.Fprintf(a.stdout, "http: listening on %s\n", listener.Addr())
 	}
 	return svc.process(ctx, cfg, topology)

@@ -24,6 +24,10 @@ type service struct {
 	instance atomic.Pointer[processor.Instance]
 	token    string       // what requests must carry; "" for none
 	api      http.Handler // of /v1
+	feed     *query.Feed  // of /v1/events
+	// alerts reads alertsTopic; nil where a pipeline has none.
+	alerts      query.Alerts
+	alertsTopic string
 }
 
 func newService(pipeline string) *service {

@@ -55,6 +55,7 @@ func live(t *testing.T) map[string]family {
 
 // happen has each of the engine's events and of the clients' happen once.
 func happen(m *Metrics) {
+	m.Events(func() int { return 1 }, func() int64 { return 1 })
 	l := m.Listener()
 	l.TaskState(processor.TaskStateInfo{Task: "x-0", State: processor.TaskRunning})
 	l.Restore(processor.RestoreInfo{Task: "x-0", Target: 5, Done: true})

@@ -101,6 +101,8 @@ func engine() []Setting {
 			Doc: "host:port at which other instances reach this one's HTTP; default http.listen."},
 		{Name: "http.rate.limit", Default: "20000", kind: number{min: 0, max: 1e9},
 			Doc: "Requests of the API per second above which it answers 429; 0 for no limit."},
+		{Name: "http.events.clients", Default: "64", kind: number{min: 1, max: 10000},
+			Doc: "How many clients may have events sent by /v1/events at a time."},
 		{Name: "api.token", kind: text{}, Secret: true,
 			Doc: "Bearer token for all of HTTP but /ping and /ready; the same for all instances."},
 		{Name: "log.format", Default: "text", kind: choice{"text", "json"},

@@ -29,8 +29,8 @@ var mayImport = map[string][]string{
 		"statestore"},
 	"processor/aggregate": {"schemas"},
 
-	"query":           {"processor", "schemas/record", "statestore"},
 	"query/dashboard": {},
+	"query":           {"internal/recent", "processor", "schemas/record", "statestore"},
 
 	"internal/faultnet":   {},
 	"internal/embedded":   {"schemas"},
@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 		"statestore"},
 	"internal/sim": {"checkpoint", "internal/loadgen", "internal/verify", "processor", "schemas",
 		"schemas/record", "statestore"},
+	"internal/recent":  {"schemas"},
 	"internal/metrics": {"processor"},
 	"internal/tracing": {"processor"},
 	"internal/recovery": {"integration/harness/process", "integration/harness/servers",
@@ -82,8 +83,8 @@ var mayImport = map[string][]string{
 
 	"cmd/pawl": {"audit", "checkpoint", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
-		"internal/metrics", "internal/recovery", "internal/settings", "internal/tracing",
-		"internal/verify",
+		"internal/metrics", "internal/recent", "internal/recovery", "internal/settings",
+		"internal/tracing", "internal/verify",
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
 		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
 		"query/dashboard", "replay", "schemas", "schemas/fraud", "schemas/pageviews",
