@@ -166,6 +166,8 @@ type fakeCluster struct {
 	mu     sync.Mutex
 	owners map[int32]string // what the directory says
 	hops   int
+
+	readOnly string // a second token
 }
 
 // Owner implements Directory.
@@ -225,7 +227,7 @@ func newCluster(t *testing.T, pipeline string, instances, tasks int, token strin
 				c.hops++
 				c.mu.Unlock()
 			}
-			Guard(token, h, "/ping").ServeHTTP(w, r)
+			Guard(Access{Token: token, ReadOnly: c.readOnly}, h, "/ping").ServeHTTP(w, r)
 		})
 		server.Start()
 		t.Cleanup(server.Close)

@@ -30,6 +30,8 @@ var mayImport = map[string][]string{
 	"processor/aggregate": {"schemas"},
 
 	"query": {"processor", "schemas/record", "statestore"},
+	"query/past": {"checkpoint", "processor", "query", "schemas", "schemas/record",
+		"statestore"},
 
 	"internal/faultnet":   {},
 	"internal/embedded":   {"schemas"},
@@ -82,7 +84,7 @@ var mayImport = map[string][]string{
 		"internal/metrics", "internal/recovery", "internal/settings", "internal/tracing",
 		"internal/verify",
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
-		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query", "replay",
+		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query", "query/past", "replay",
 		"schemas", "schemas/record", "statestore"},
 }
 
