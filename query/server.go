@@ -2,7 +2,7 @@ package query
 
 import (
 	"context"
-	"crypto/tls"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -16,8 +16,8 @@ type Options struct {
 	Directory Directory
 	// Past reads checkpoints; nil where there are none.
 	Past Past
-	// Client is how other instances are reached over TLS; nil for without.
-	Client *tls.Config
+	// DialTLS connects to other instances where these speak TLS; nil where they do not.
+	DialTLS func(ctx context.Context, network, address string) (net.Conn, error)
 	// Address is where others reach this instance, "" when they do not.
 	Address string
 	// Token, when set, is what requests must carry and what is sent to other instances.
@@ -49,7 +49,7 @@ func New(o Options) (h http.Handler, close func()) {
 		o.Panicked = func(any, []byte) {}
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
-		ResponseHeaderTimeout: o.Timeout, TLSClientConfig: o.Client}
+		ResponseHeaderTimeout: o.Timeout, DialTLSContext: o.DialTLS}
 	s := &server{options: o, client: &http.Client{Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // the token is for the instance that was asked

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 	"pawl/internal/metrics"
 	"pawl/processor"
 	"pawl/query"
+	"pawl/query/past"
 )
 
 // service is the instance as HTTP shows it, also before it has started.
@@ -22,6 +25,10 @@ type service struct {
 	instance atomic.Pointer[processor.Instance]
 	token    string       // what requests must carry; "" for none
 	api      http.Handler // of /v1
+	past     *past.Cache  // nil without storage of checkpoints
+
+	readOnly     string // a token for GET and HEAD; "" for none
+	certificates bool   // requests must come with a client's certificate
 }
 
 func newService(pipeline string) *service {
@@ -55,7 +62,7 @@ func (s *service) handler() http.Handler {
 			reportStatus(s.pipeline, s.status(), s.metrics.Totals()))
 	})
 	mux.Handle("GET /metrics", s.metrics.Handler())
-	mux.HandleFunc(checkpointsPath, s.takeCheckpoints)
+	mux.HandleFunc("POST "+checkpointsPath, s.takeCheckpoints)
 	for _, path := range []string{"/ping", "/ready", "/status", "/metrics"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -71,7 +78,8 @@ func (s *service) handler() http.Handler {
 			"there is no %s; try /ping, /ready, /status, /metrics or what /openapi.yaml "+
 				"lists", r.URL.Path)})
 	})
-	return query.Guard(s.token, mux, "/ping", "/ready")
+	return query.Guard(query.Access{Token: s.token, ReadOnly: s.readOnly,
+		Certificates: s.certificates}, mux, "/ping", "/ready")
 }
 
 // serve listens on addr and serves until stop is called, which waits for requests under way.
@@ -93,7 +101,11 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 
 // serveOn serves until stop is called.
 func serveOn(ctx context.Context, listener net.Listener, h http.Handler) (stop func()) {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	// No limits on whole requests and answers: a stream of events has no end. Bodies, and answers
+	// that nobody reads, have their own.
+	server := &http.Server{Handler: boundBodies(h), ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: log.New(io.Discard, "", 0)} // what clients do wrong is told to them
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

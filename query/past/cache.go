@@ -25,7 +25,7 @@ type Config struct {
 	Dir         string // for what is downloaded; nobody else's
 	MaxBytes    int64  // on disk
 	MaxStores   int    // open at once, downloads included. Default 16
-	// Fault is told of what nobody waits for: a store that cannot be deleted. Default: nobody.
+	// Fault is told of what no request fails by: files that cannot be deleted. Default: nobody.
 	Fault func(error)
 }
 
@@ -72,25 +72,24 @@ func New(cfg Config) *Cache {
 }
 
 // Start removes what an earlier process left in Dir, which must be this process's by now.
-func (c *Cache) Start() error {
+func (c *Cache) Start() {
 	if err := os.RemoveAll(c.cfg.Dir); err != nil {
-		return fmt.Errorf("remove old checkpoints: %w", err)
+		c.cfg.Fault(fmt.Errorf("remove old checkpoints: %w", err))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// A name of its own: an end that is late must not take away what the next process has.
 	c.dir = filepath.Join(c.cfg.Dir, fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano()))
-	return nil
 }
 
 // Close ends downloads, waits for readers, and deletes what is there. Only the first call counts.
-func (c *Cache) Close() error {
+func (c *Cache) Close() {
 	c.mu.Lock()
 	again := c.closed
 	c.closed = true
 	c.mu.Unlock()
 	if again {
-		return nil
+		return
 	}
 	c.stop()
 	c.work.Wait()
@@ -105,7 +104,9 @@ func (c *Cache) Close() error {
 		errs = append(errs, remove(c.dir))
 		_ = os.Remove(c.cfg.Dir) // unless the next process is there already
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		c.cfg.Fault(err)
+	}
 }
 
 func stopping() error {
