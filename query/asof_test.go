@@ -39,7 +39,7 @@ func (p *fakePast) View(_ context.Context, partition int32, at Moment,
 }
 
 // withPast is an instance with all tasks, and checkpoints of them.
-func withPast(t *testing.T) (*fakeCluster, *fakePast, func(path string) reply) {
+func withPast(t testing.TB) (*fakeCluster, *fakePast, func(path string) reply) {
 	t.Helper()
 	c := fraudCluster(t, 1, "")
 	past := &fakePast{fakeState: c.states[0], lacks: make(map[int32]bool),
