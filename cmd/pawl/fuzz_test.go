@@ -70,11 +70,6 @@ func runningService(f *testing.F) http.Handler {
 	if err := createInputs(ctx, cluster.admin(f), []string{"transactions"}, 2); err != nil {
 		f.Fatal(err)
 	}
-	code, _, said := pawl(nil, append([]string{"generate", "fraud", "--count", "500", "--rate", "0",
-		"--users", "9"}, flags...)...)
-	if code != 0 {
-		f.Fatal(said)
-	}
 	p, err := pipelineNamed("fraud")
 	if err != nil {
 		f.Fatal(err)
@@ -107,13 +102,25 @@ func runningService(f *testing.F) http.Handler {
 		}
 	})
 	h := svc.handler()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	fuzzTaken(f, h, `"task":"fraud-1"`) // both tasks run, so all topics are there
+	code, _, said := pawl(nil, append([]string{"generate", "fraud", "--count", "500", "--rate", "0",
+		"--users", "9"}, flags...)...)
+	if code != 0 {
+		f.Fatal(said)
+	}
+	fuzzTaken(f, h, `"written"`)
+	return h
+}
+
+// fuzzTaken takes checkpoints until the answer says what it should.
+func fuzzTaken(f *testing.F, h http.Handler, says string) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		code, body := fuzzAsk(h, http.MethodPost, checkpointsPath)
-		if code == http.StatusOK && strings.Contains(body, "written") {
-			return h
+		if code == http.StatusOK && strings.Contains(body, says) {
+			return
 		}
 		if time.Now().After(end) {
-			f.Fatalf("no checkpoint: %d %s", code, body)
+			f.Fatalf("no %s: %d %s", says, code, body)
 		}
 	}
 }

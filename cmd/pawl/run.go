@@ -27,7 +27,9 @@ Input topics must exist; the other ones are created. --dry-run prints what is
 needed and changes nothing.
 
 HTTP on http.listen: /ping, /ready, /status, /metrics, and the committed state
-under /v1, from any instance for any key, which /openapi.yaml describes.
+under /v1, from any instance for any key, which /openapi.yaml describes. Anybody
+may ask, unless api.token or api.tls.client.ca is set; with api.tls.cert and
+api.tls.key it is HTTPS.
 
 With checkpoint.url, copies of the state go there every checkpoint.interval, and a
 machine that has none, or a damaged one, starts from the newest of them.

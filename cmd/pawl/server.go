@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -105,7 +107,7 @@ func serveOn(ctx context.Context, listener net.Listener, h http.Handler) (stop f
 	// that nobody reads, have their own.
 	server := &http.Server{Handler: boundBodies(h), ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: log.New(io.Discard, "", 0)} // what clients do wrong is told to them
+		ErrorLog: log.New(serverFaults{os.Stderr}, "", log.LstdFlags)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -120,6 +122,18 @@ func serveOn(ctx context.Context, listener net.Listener, h http.Handler) (stop f
 		}
 		<-ended
 	}
+}
+
+// serverFaults writes what a server has to say, but for what any stranger can have it say: whoever
+// fails to shake hands is told so himself.
+type serverFaults struct{ to io.Writer }
+
+// Write implements io.Writer.
+func (f serverFaults) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("TLS handshake error")) {
+		return len(line), nil
+	}
+	return f.to.Write(line)
 }
 
 // problem is an error answer of RFC 9457.
