@@ -73,8 +73,9 @@ func (l *stateLive) ask(ctx context.Context, path string) (answer apiAnswer, fou
 	case http.StatusNotFound:
 		return answer, false, nil
 	case http.StatusUnauthorized:
-		return answer, false, fmt.Errorf("%s does not know us: %s; set api.token, or %s and %s, "+
-			"to what the application's clients have", l.address, answer.Detail, apiCert, apiKey)
+		return answer, false, fmt.Errorf("%s wants a token or a certificate: %s; set api.token "+
+			"to the application's, or %s and %s to a client's", l.address, answer.Detail, apiCert,
+			apiKey)
 	}
 	return answer, false, fmt.Errorf("%s answers %s: %s", l.address, response.Status, answer.Detail)
 }
