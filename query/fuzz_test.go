@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// FuzzAPI never gets a panic, a fault of ours or a word that the description does not know out of any
-// method, path, query, header and body, and nothing at all without a token.
+// FuzzAPI never gets a panic, a fault of ours or a status that the description does not know out of
+// any method, path, query, header and body, and nothing at all without a token.
 func FuzzAPI(f *testing.F) {
 	handlers := fuzzed(f)
 	for i, method := range []string{"GET", "HEAD", "POST"} {

@@ -159,7 +159,8 @@ func (f *apiFiles) pair(cert, key []byte) (tls.Certificate, error) {
 	leaf, err := x509.ParseCertificate(first)
 	switch now := f.now(); {
 	case err != nil:
-		return none, f.bad(apiCert, "holds a certificate that cannot be read: %v; make it anew", err)
+		return none, f.bad(apiCert, "holds a certificate that cannot be read: %v; make it "+
+			"anew", err)
 	case now.After(leaf.NotAfter):
 		return none, f.bad(apiCert, "its certificate ended at %s; renew it",
 			leaf.NotAfter.UTC().Format(time.RFC3339))

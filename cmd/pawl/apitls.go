@@ -24,7 +24,8 @@ func apiFaults(s *settings.Settings) error {
 	if has("api.readonly.token") {
 		switch s.Text("api.token") {
 		case "":
-			fault("api.readonly.token", "without api.token everybody may do everything; set that, too")
+			fault("api.readonly.token", "without api.token everybody may do everything; "+
+				"set that, too")
 		case s.Text("api.readonly.token"):
 			fault("api.readonly.token", "is also api.token; give two different ones")
 		}

@@ -104,7 +104,8 @@ func TestBrokenFiles(t *testing.T) {
 	cert, key := ca.issue(t, "one")
 	_, other := ca.issue(t, "other")
 	ended := &x509.Certificate{}
-	old, oldKey := ca.sign(t, "old", ended, func() { ended.NotAfter = time.Now().Add(-time.Minute) })
+	old, oldKey := ca.sign(t, "old", ended,
+		func() { ended.NotAfter = time.Now().Add(-time.Minute) })
 	soon := &x509.Certificate{}
 	young, youngKey := ca.sign(t, "young", soon,
 		func() { soon.NotBefore = time.Now().Add(time.Minute) })
@@ -117,7 +118,8 @@ func TestBrokenFiles(t *testing.T) {
 		says  string
 	}{
 		{map[string]string{apiCert: cert, apiKey: key}, "", ""},
-		{map[string]string{apiCert: cert, apiKey: key, apiCA: ca.file, apiClientCA: ca.file}, "", ""},
+		{map[string]string{apiCert: cert, apiKey: key, apiCA: ca.file, apiClientCA: ca.file},
+			"", ""},
 		{map[string]string{apiCert: cert + "x", apiKey: key}, apiCert, "no such file"},
 		{map[string]string{apiCert: ca.dir, apiKey: key}, apiCert, "cannot be read"},
 		{map[string]string{apiCert: empty, apiKey: key}, apiCert, "holds no certificate"},
@@ -304,8 +306,8 @@ func (s *secured) ask(t *testing.T, c *http.Client, method, addr, path string) (
 	return response.StatusCode, string(body)
 }
 
-// TestSecured has two instances with TLS, certificates and both tokens asked by all kinds of clients,
-// reads across them, and from a checkpoint.
+// TestSecured has two instances with TLS, certificates and both tokens asked by all kinds of
+// clients, reads across them, and from a checkpoint.
 func TestSecured(t *testing.T) {
 	s, flags := secure(t)
 	good := s.client(t, s.ca, "full")

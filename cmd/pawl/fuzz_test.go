@@ -26,7 +26,8 @@ func FuzzHTTP(f *testing.F) {
 			"9999999999999", "{id}", "user-1").Replace(path)
 		for token := range uint8(3) {
 			f.Add(token, "GET", path, "limit=2", "Accept-Encoding", "gzip", []byte(nil))
-			f.Add(token, "GET", path, "as-of=2100-01-01T00:00:00Z", "X-Request-Id", "a", []byte(nil))
+			f.Add(token, "GET", path, "as-of=2100-01-01T00:00:00Z", "X-Request-Id", "a",
+				[]byte(nil))
 			f.Add(token, "POST", path, "", "Content-Type", "application/json", []byte("{}"))
 		}
 	}
@@ -55,7 +56,8 @@ func FuzzHTTP(f *testing.F) {
 			t.Errorf("%s %s without a token: %d %s", method, r.URL, w.Code, w.Body)
 		case w.Code >= 500 && w.Code != http.StatusServiceUnavailable:
 			t.Errorf("%s %s with %v: %d %s", method, r.URL, r.Header, w.Code, w.Body)
-		case w.Code >= 400 && r.Method != http.MethodHead && w.Header().Get("Content-Encoding") == "":
+		case w.Code >= 400 && r.Method != http.MethodHead &&
+			w.Header().Get("Content-Encoding") == "":
 			if !json.Valid(w.Body.Bytes()) {
 				t.Errorf("%s %s: %d %s", method, r.URL, w.Code, w.Body)
 			}

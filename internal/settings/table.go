@@ -71,7 +71,7 @@ func engine() []Setting {
 		{Name: "api.tls.cert", kind: text{},
 			Doc: "PEM file with the certificate of HTTP, its own first; without, no encryption."},
 		{Name: "api.tls.key", kind: text{},
-			Doc: "PEM file with its private key. Files of api.tls are read again when they change."},
+			Doc: "PEM file with its private key. Files of api.tls are reread when they change."},
 		{Name: "api.tls.ca", kind: text{},
 			Doc: "PEM file of who signs instances' certificates; default the system's."},
 		{Name: "api.tls.client.ca", kind: text{},
@@ -134,7 +134,7 @@ func checkpoints() []Setting {
 		{Name: "checkpoint.bandwidth", Default: "off", kind: size{off: true},
 			Doc: "Bytes per second of a transfer, such as 20MiB; off for no limit."},
 		{Name: "checkpoint.read.max.bytes", Default: "4GiB", kind: size{},
-			Doc: "Disk in state.dir for checkpoints that ?as-of= of the HTTP API is answered from."},
+			Doc: "Disk in state.dir for the checkpoints that ?as-of= over HTTP is answered from."},
 	}
 }
 

@@ -84,8 +84,8 @@ var mayImport = map[string][]string{
 		"internal/metrics", "internal/recovery", "internal/settings", "internal/tracing",
 		"internal/verify",
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
-		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query", "query/past", "replay",
-		"schemas", "schemas/record", "statestore"},
+		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query", "query/past",
+		"replay", "schemas", "schemas/record", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.

@@ -188,8 +188,8 @@ func (c *Cache) want(series *checkpoint.Series, m *checkpoint.Manifest) (*stored
 	s := &stored{key: k, dir: filepath.Join(c.dir, k.task+"."+k.id), bytes: m.Bytes(), refs: 2,
 		used: c.uses, ready: make(chan struct{})}
 	if s.bytes > c.cfg.MaxBytes {
-		return nil, &query.Problem{Status: http.StatusConflict, Detail: fmt.Sprintf("checkpoint %s "+
-			"of %s has %d bytes, and no more than %d may be downloaded; raise "+
+		return nil, &query.Problem{Status: http.StatusConflict, Detail: fmt.Sprintf("checkpoint "+
+			"%s of %s has %d bytes, and no more than %d may be downloaded; raise "+
 			"checkpoint.read.max.bytes", k.id, k.task, s.bytes, c.cfg.MaxBytes)}
 	}
 	for len(c.stores) >= c.cfg.MaxStores || c.bytes+s.bytes > c.cfg.MaxBytes {

@@ -223,7 +223,8 @@ func TestMoments(t *testing.T) {
 			t.Errorf("%s: %d %s", moment, status, detail)
 		}
 	}
-	status, detail := answered(func() error { _, err := read(t.Context(), c, 2, at("1")); return err }())
+	_, err := read(t.Context(), c, 2, at("1"))
+	status, detail := answered(err)
 	if status != 404 || !strings.Contains(detail, "fraud-2 has no checkpoint yet") {
 		t.Errorf("a task without: %d %s", status, detail)
 	}
@@ -304,7 +305,8 @@ func TestBounds(t *testing.T) {
 	tight := started(t, target, func(c *Config) { c.MaxBytes = m.Bytes() + 10 })
 	err = tight.View(t.Context(), 0, at("4"), nil, func(query.View, query.Copy) error {
 		_, inner := read(t.Context(), tight, 0, at("1"))
-		if status, detail := answered(inner); status != 503 || !strings.Contains(detail, "no room") {
+		if status, detail := answered(inner); status != 503 ||
+			!strings.Contains(detail, "no room") {
 			t.Errorf("beside one that is read: %d %s", status, detail)
 		}
 		return nil
@@ -392,7 +394,7 @@ func TestStorageIsDown(t *testing.T) {
 	}
 }
 
-// TestEnds: what an earlier process left goes, downloads end with the Cache, nobody is let in after.
+// TestEnds: what an earlier process left goes, downloads end with the Cache, nobody is let in then.
 func TestEnds(t *testing.T) {
 	target := taken(t, 1, 1)
 	target.hold = make(chan struct{})
