@@ -8,7 +8,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"net/http"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +24,9 @@ type standing struct {
 	Claim     int64            `json:"claim"`
 	Offsets   map[string]int64 `json:"offsets"`
 	Watermark *time.Time       `json:"watermark"` // nil before the first record
+
+	Checkpoint string     `json:"checkpoint,omitempty"` // that as-of led to
+	Created    *time.Time `json:"created,omitempty"`    // when it was taken
 }
 
 func standingOf(task, instance string, partition int32, p record.Position) standing {
@@ -75,7 +78,7 @@ func etag(tasks []standing, missing []string) string {
 	}
 	h := fnv.New64a()
 	for _, s := range tasks {
-		fmt.Fprintf(h, "%s %d %d,", s.Task, s.Claim, s.Epoch)
+		fmt.Fprintf(h, "%s %d %d %s,", s.Task, s.Claim, s.Epoch, s.Checkpoint)
 	}
 	return fmt.Sprintf(`W/"%x"`, h.Sum64())
 }
@@ -118,8 +121,8 @@ func answer(w http.ResponseWriter, r *http.Request, tag string, body any) {
 	w.Header().Set("Cache-Control", "no-cache")
 	if tag != "" {
 		w.Header().Set("ETag", tag)
-		w.Header().Set("Vary", "Accept-Encoding, Authorization")
-		if matches(r.Header.Get("If-None-Match"), tag) {
+		if matches(strings.Join(r.Header.Values("If-None-Match"), ","), tag) {
+			vary(w)
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
@@ -138,8 +141,13 @@ func matches(header, tag string) bool {
 	return false
 }
 
-// compressAbove is the size in bytes from which compression pays.
-const compressAbove = 1 << 10
+const (
+	compressAbove = 1 << 10         // bytes from which compression pays
+	writeFor      = 2 * time.Minute // how long a client may take to read an answer
+)
+
+// vary says what an answer depends on beside its address.
+func vary(w http.ResponseWriter) { w.Header().Set("Vary", "Accept-Encoding, Authorization") }
 
 func send(w http.ResponseWriter, r *http.Request, status int, kind string, body any) {
 	encoded, err := json.Marshal(body)
@@ -148,27 +156,48 @@ func send(w http.ResponseWriter, r *http.Request, status int, kind string, body 
 		encoded = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500,` +
 			`"detail":"the answer cannot be written as JSON"}`)
 	}
-	encoded = append(encoded, '\n')
-	w.Header().Set("Content-Type", kind)
-	if len(encoded) > compressAbove && takesGzip(r) {
-		var packed bytes.Buffer
-		zip := gzip.NewWriter(&packed)
-		_, _ = zip.Write(encoded) // a buffer takes all
-		_ = zip.Close()
-		encoded = packed.Bytes()
-		w.Header().Set("Content-Encoding", "gzip")
-	}
-	w.Header().Set("Content-Length", fmt.Sprint(len(encoded)))
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(encoded) // the client may have gone
-	}
+	sendBytes(w, r, status, kind, append(encoded, '\n'))
 }
 
+// sendBytes writes an answer, compressed if that pays and the client takes it.
+func sendBytes(w http.ResponseWriter, r *http.Request, status int, kind string, body []byte) {
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	vary(w)
+	if len(body) > compressAbove && takesGzip(r) {
+		var packed bytes.Buffer
+		zip := gzip.NewWriter(&packed)
+		_, _ = zip.Write(body) // a buffer takes all
+		_ = zip.Close()
+		body = packed.Bytes()
+		w.Header().Set("Content-Encoding", "gzip")
+	}
+	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	// Whoever does not read keeps nothing for long. Not every writer has a deadline.
+	clock := http.NewResponseController(w)
+	_ = clock.SetWriteDeadline(time.Now().Add(writeFor))
+	_, _ = w.Write(body) // the client may have gone
+	_ = clock.SetWriteDeadline(time.Time{})
+}
+
+// takesGzip tells whether the client says that it can read gzip.
 func takesGzip(r *http.Request) bool {
-	accepted := strings.Split(r.Header.Get("Accept-Encoding"), ",")
-	return slices.ContainsFunc(accepted, func(one string) bool {
-		name, quality, _ := strings.Cut(strings.ReplaceAll(one, " ", ""), ";")
-		return name == "gzip" && quality != "q=0"
-	})
+	accepted := strings.Join(r.Header.Values("Accept-Encoding"), ",")
+	takes, named := false, false
+	for one := range strings.SplitSeq(strings.ReplaceAll(accepted, " ", ""), ",") {
+		name, quality, weighed := strings.Cut(strings.ToLower(one), ";q=")
+		q, err := strconv.ParseFloat(quality, 64)
+		good := !weighed || err == nil && q > 0
+		switch {
+		case name == "gzip":
+			takes, named = good, true
+		case name == "*" && !named:
+			takes = good
+		}
+	}
+	return takes
 }

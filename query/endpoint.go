@@ -84,18 +84,23 @@ func (e *endpoint[P]) handle(s *server) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		state := s.options.State()
 		if state == nil {
-			p := refuse(http.StatusServiceUnavailable, "the instance is starting; ask again later")
-			p.RetryIn = 1
-			p.write(w, r)
+			starting().write(w, r)
 			return
 		}
-		q, p := ask(r, state.Shape(), e.parameters)
+		q, p := ask(r, state.Shape(), withAsOf(e.parameters))
 		var tasks []int32
 		if p == nil {
 			tasks, p = e.tasks(q)
 		}
+		if p == nil {
+			p = q.inPast(s.options.Past, tasks)
+		}
 		if p != nil {
 			p.write(w, r)
+			return
+		}
+		if q.asOf != nil {
+			e.past(s, w, r, q, tasks)
 			return
 		}
 		read := func(ctx context.Context, task int32) (contribution, error) {
@@ -206,6 +211,9 @@ func (e *endpoint[P]) answer(w http.ResponseWriter, r *http.Request, q *question
 		return
 	}
 	body.stand(stands, missing)
+	if q.asOf != nil {
+		body["as_of"] = q.asOf.Text
+	}
 	answer(w, r, etag(stands, missing), body)
 }
 

@@ -92,7 +92,7 @@ func feedServer(t *testing.T, o FeedOptions) (*Feed, *fakeAlerts, string) {
 	f, alerts := NewFeed(o), someAlerts(0)
 	h, stop := New(Options{State: func() State { return nil }, Feed: f, Alerts: alerts,
 		Timeout: 50 * time.Millisecond})
-	server := httptest.NewServer(Guard("s3cret", h))
+	server := httptest.NewServer(Guard(Access{Token: "s3cret"}, h))
 	t.Cleanup(server.Close)
 	t.Cleanup(f.Close)
 	t.Cleanup(stop)

@@ -100,7 +100,7 @@ func (s *fakeState) Await(ctx context.Context, p int32, ok func(record.Position)
 }
 
 // commit applies an epoch of changes, values given as JSON, nil to delete.
-func (s *fakeState) commit(t *testing.T, p int32, changes ...statestore.Change) {
+func (s *fakeState) commit(t testing.TB, p int32, changes ...statestore.Change) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,6 +166,8 @@ type fakeCluster struct {
 	mu     sync.Mutex
 	owners map[int32]string // what the directory says
 	hops   int
+
+	readOnly string // a second token
 }
 
 // Owner implements Directory.
@@ -206,7 +208,7 @@ var fakeTables = map[string][]processor.TableInfo{
 }
 
 // newCluster has instances with the tasks spread over them.
-func newCluster(t *testing.T, pipeline string, instances, tasks int, token string) *fakeCluster {
+func newCluster(t testing.TB, pipeline string, instances, tasks int, token string) *fakeCluster {
 	t.Helper()
 	c := &fakeCluster{owners: make(map[int32]string)}
 	for i := range instances {
@@ -225,7 +227,7 @@ func newCluster(t *testing.T, pipeline string, instances, tasks int, token strin
 				c.hops++
 				c.mu.Unlock()
 			}
-			Guard(token, h, "/ping").ServeHTTP(w, r)
+			Guard(Access{Token: token, ReadOnly: c.readOnly}, h, "/ping").ServeHTTP(w, r)
 		})
 		server.Start()
 		t.Cleanup(server.Close)
@@ -248,7 +250,7 @@ func (c *fakeCluster) of(key string) (*fakeState, int32) {
 }
 
 // set commits one key where it belongs.
-func (c *fakeCluster) set(t *testing.T, table, key string, full statestore.Key, value string) {
+func (c *fakeCluster) set(t testing.TB, table, key string, full statestore.Key, value string) {
 	t.Helper()
 	s, p := c.of(key)
 	s.commit(t, p, put(table, full, value))
@@ -262,7 +264,7 @@ type reply struct {
 	text   string
 }
 
-func (c *fakeCluster) get(t *testing.T, i int, path string, headers ...string) reply {
+func (c *fakeCluster) get(t testing.TB, i int, path string, headers ...string) reply {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.servers[i].URL+path, nil)
 	if err != nil {

@@ -170,6 +170,9 @@ func (s *server) fetch(ctx context.Context, r *http.Request, address, tasks stri
 	error) {
 	target := *r.URL
 	target.Scheme, target.Host = "http", address
+	if s.options.DialTLS != nil {
+		target.Scheme = "https"
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", address, err)

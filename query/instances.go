@@ -51,9 +51,7 @@ func (s *server) instances(w http.ResponseWriter, r *http.Request) {
 func (s *server) members(r *http.Request) (State, []processor.Member, *Problem) {
 	state := s.options.State()
 	if state == nil {
-		p := refuse(http.StatusServiceUnavailable, "the instance is starting; ask again later")
-		p.RetryIn = 1
-		return nil, nil, p
+		return nil, nil, starting()
 	}
 	if len(r.URL.RawQuery) > 0 {
 		return nil, nil, refuse(http.StatusBadRequest, "%s takes no parameters", r.URL.Path)

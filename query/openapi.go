@@ -18,9 +18,8 @@ var asJSON = sync.OnceValues(func() (any, error) {
 	return doc, err
 })
 
-func answerYAML(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/yaml")
-	_, _ = w.Write(openapi) // the client may have gone
+func answerYAML(w http.ResponseWriter, r *http.Request) {
+	sendBytes(w, r, http.StatusOK, "application/yaml", openapi)
 }
 
 func answerJSON(w http.ResponseWriter, r *http.Request) {

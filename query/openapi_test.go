@@ -25,7 +25,7 @@ func TestRoutesAreDescribed(t *testing.T) {
 	if fmt.Sprint(described) != fmt.Sprint(served) {
 		t.Errorf("described\n%v\nserved\n%v", described, served)
 	}
-	for _, name := range known {
+	for _, name := range withAsOf(known) {
 		if doc.Components.Parameters[name] == nil {
 			t.Errorf("parameter %s is not described", name)
 		}
@@ -101,6 +101,9 @@ func worlds(t *testing.T) []world {
 	views := newCluster(t, "pageviews", 1, 2, "")
 	views.set(t, "page-counts", "/a", str("/a"), `{"views":3,"as_of":"","oldest":0}`)
 	views.set(t, "page-counts", "/b", str("/b"), `{"views":3,"as_of":"","oldest":0}`)
+	_, past, _ := withPast(t)
+	kept := fraud
+	kept.Past = past
 	sensors := newCluster(t, "iot", 1, 2, "")
 	sensors.set(t, "sensor", "s", str("s").Int(1000).Int(0).Int(7),
 		`{"temperature":20.5,"humidity":1,"pressure":2,"battery":0.5}`)
@@ -118,6 +121,10 @@ func worlds(t *testing.T) []world {
 			"/v1/state/windowed/velocity-nodes/u01/0/0", "/v1/state/instances", "/v1/tasks",
 			"/v1/tasks?x=1", "/v1/fraud/users/u01", "/v1/fraud/users/x", "/v1/funnel",
 			"/openapi.json"}},
+		{kept, []string{"/v1/checkpoints", "/v1/fraud/users/u01?as-of=3", "/v1/checkpoints?x=1",
+			"/v1/state/keyvalues/velocity?as-of=2026-01-03T00:00:00Z",
+			"/v1/state/keyvalues/velocity?as-of=2026-01-01T00:00:00Z"}},
+		{fraud, []string{"/v1/checkpoints", "/v1/fraud/users/u01?as-of=3"}},
 		{views.options[0], []string{"/v1/pageviews/top", "/v1/pageviews/top?n=1",
 			"/v1/pageviews/top?n=0", "/v1/pageviews/top?n=1001", "/v1/pageviews/top?n=x"}},
 		{sensors.options[0], []string{"/v1/iot/sensors/s", "/v1/iot/sensors/x"}},

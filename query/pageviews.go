@@ -67,7 +67,11 @@ func (s *server) topPages() *endpoint[most] {
 			return []processor.StateRange{{Table: "page-counts"}}
 		},
 		read: func(q *question, v View) (most, error) {
-			pages, err := kept.of(v)
+			of := kept.of
+			if q.asOf != nil {
+				of = rank // of another time than what is kept
+			}
+			pages, err := of(v)
 			return most{pages[:min(topOf(q), len(pages))], v.Standing().Watermark}, err
 		},
 		merge: s.mergeTop,
@@ -102,6 +106,18 @@ func (t *tops) of(v View) ([]viewed, error) {
 	if pages, ok := t.known(at); ok {
 		return pages, nil
 	}
+	all, err := rank(v)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	t.tasks[taskAt(at)] = ranking{at.Claim, at.Epoch, all}
+	t.mu.Unlock()
+	return all, nil
+}
+
+// rank gives a task's most viewed pages.
+func rank(v View) ([]viewed, error) {
 	var all []viewed
 	var failed error
 	_, err := v.Scan(0, func(key statestore.Key, raw []byte) bool {
@@ -121,11 +137,7 @@ func (t *tops) of(v View) ([]viewed, error) {
 		return nil, err
 	}
 	slices.SortFunc(all, compareViewed)
-	all = slices.Clone(all[:min(topMax, len(all))])
-	t.mu.Lock()
-	t.tasks[taskAt(at)] = ranking{at.Claim, at.Epoch, all}
-	t.mu.Unlock()
-	return all, nil
+	return slices.Clone(all[:min(topMax, len(all))]), nil
 }
 
 // mergeTop ranks the tasks' pages together. The window is that of the task that is furthest behind.

@@ -35,6 +35,7 @@ type question struct {
 	minAny   int64 // of the one task that is asked, -1 for none
 	wait     time.Duration
 	raw      bool
+	asOf     *Moment // nil for the present
 }
 
 // known are the parameters that any endpoint takes.
@@ -58,7 +59,7 @@ func ask(r *http.Request, shape Shape, extra []string) (*question, *Problem) {
 		}
 	}
 	for _, read := range []func() *Problem{q.readLimit, q.readAfter, q.readTask, q.readMinEpoch,
-		q.readWait, q.readRaw} {
+		q.readWait, q.readRaw, q.readAsOf} {
 		if p := read(); p != nil {
 			return nil, p
 		}

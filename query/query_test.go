@@ -2,7 +2,6 @@ package query
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,7 +23,7 @@ func users(n int) []string {
 	return all
 }
 
-func fraudCluster(t *testing.T, instances int, token string) *fakeCluster {
+func fraudCluster(t testing.TB, instances int, token string) *fakeCluster {
 	c := newCluster(t, "fraud", instances, 3, token)
 	for i, u := range users(20) {
 		c.set(t, "velocity", u, str(u), fmt.Sprintf(`{"level":0,"base":%d,"slots":[`+
@@ -400,35 +399,4 @@ func TestDirectory(t *testing.T) {
 	if owner(0) != "h:3" || owner(1) != "h:3" {
 		t.Errorf("after a move: %s %s", owner(0), owner(1))
 	}
-}
-
-// FuzzAPI never gets a panic or a fault of ours out of any path, query and header.
-func FuzzAPI(f *testing.F) {
-	f.Add("/v1/state/keyvalues/velocity", "limit=2&after=AnUA", "")
-	f.Add("/v1/state/windowed/velocity-nodes/u01/0/9", "task=1&min-epoch=fraud-1:1", "0,1")
-	f.Add("/v1/state/keyvalue/velocity/%2e%2E", "rest=[1]&wait=1ms&raw=1", "x")
-	f.Fuzz(func(t *testing.T, path, query, hop string) {
-		c := fraudClusterOnce(t)
-		h, stop := New(c.options[0])
-		defer stop()
-		r := httptest.NewRequest("GET", "/", nil)
-		r.URL.Path, r.URL.RawQuery = path, query
-		r.Header.Set(hopHeader, hop)
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r.WithContext(ctx))
-		if w.Code >= 500 && w.Code != 503 {
-			t.Errorf("%s?%s with %q: %d %s", path, query, hop, w.Code, w.Body)
-		}
-		if w.Code >= 400 && !json.Valid(w.Body.Bytes()) {
-			t.Errorf("%s?%s: %s", path, query, w.Body)
-		}
-	})
-}
-
-func fraudClusterOnce(t *testing.T) *fakeCluster {
-	c := newCluster(t, "fraud", 1, 2, "")
-	c.set(t, "velocity", "u01", str("u01"), `{"level":0}`)
-	return c
 }

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -13,6 +14,10 @@ type Options struct {
 	State func() State
 	// Directory knows where the other tasks are.
 	Directory Directory
+	// Past reads checkpoints; nil where there are none.
+	Past Past
+	// DialTLS connects to other instances where these speak TLS; nil where they do not.
+	DialTLS func(ctx context.Context, network, address string) (net.Conn, error)
 	// Address is where others reach this instance, "" when they do not.
 	Address string
 	// Token, when set, is what requests must carry and what is sent to other instances.
@@ -48,7 +53,7 @@ func New(o Options) (h http.Handler, close func()) {
 		o.Panicked = func(any, []byte) {}
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
-		DisableCompression: true, ResponseHeaderTimeout: o.Timeout}
+		DisableCompression: true, ResponseHeaderTimeout: o.Timeout, DialTLSContext: o.DialTLS}
 	s := &server{options: o, client: &http.Client{Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // the token is for the instance that was asked
@@ -57,9 +62,10 @@ func New(o Options) (h http.Handler, close func()) {
 	for path, handler := range s.routes() {
 		mux.HandleFunc("GET "+path, handler)
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Allow", "GET, HEAD")
-			refuse(http.StatusMethodNotAllowed, "%s %s is not possible; use GET", r.Method,
-				r.URL.Path).write(w, r)
+			may := methods(path)
+			w.Header().Set("Allow", may)
+			refuse(http.StatusMethodNotAllowed, "%.20s %.200s is not possible; use %s", r.Method,
+				r.URL.Path, may).write(w, r)
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -68,6 +74,15 @@ func New(o Options) (h http.Handler, close func()) {
 	})
 	return identified(s.recovering(limited(o.RequestsPerSecond, s.timed(mux)))),
 		transport.CloseIdleConnections
+}
+
+// methods are what a path takes, as the header Allow has them. What is changed with POST is the
+// caller's affair.
+func methods(path string) string {
+	if path == "/v1/checkpoints" {
+		return "GET, HEAD, POST"
+	}
+	return "GET, HEAD"
 }
 
 // routes are the paths with what answers them.
@@ -82,6 +97,7 @@ func (s *server) routes() map[string]http.HandlerFunc {
 		"/v1/state/windowed/{store}/{key}/{from}/{to}":  windowed().handle(s),
 		"/v1/state/instances":                           s.instances,
 		"/v1/tasks":                                     s.tasks,
+		"/v1/checkpoints":                               s.checkpoints,
 		"/v1/pageviews/top":                             only("pageviews", s.topPages().handle(s)),
 		"/v1/fraud/users/{id}":                          only("fraud", s.fraudUser().handle(s)),
 		"/v1/iot/sensors/{id}":                          only("iot", s.sensor().handle(s)),

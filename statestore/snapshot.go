@@ -65,3 +65,7 @@ func (e *Env) Inspect(dir string, look func(*Pebble) error) error {
 	}
 	return nil
 }
+
+// OpenReadOnly opens the store in dir, which nobody may have open, for reading alone. Damage that
+// is met while it is read is its reader's affair. CorruptError says that the files are damaged.
+func (e *Env) OpenReadOnly(dir string) (*Pebble, error) { return e.open(dir, true) }

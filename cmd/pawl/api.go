@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 
 	"pawl/internal/settings"
 	"pawl/processor"
 	"pawl/query"
+	"pawl/query/past"
 )
 
 // advertised is where the other instances reach this one's HTTP: what the settings say, or where it
@@ -29,10 +32,81 @@ func (a *app) advertised(s *settings.Settings, at net.Addr) string {
 	return tcp.String()
 }
 
+// serveHTTP listens as the settings say, until stop is called.
+func (a *app) serveHTTP(ctx context.Context, s *settings.Settings, svc *service,
+	cfg *processor.Config, log *slog.Logger) (stop func(), err error) {
+	addr := s.Text("http.listen")
+	if addr == "off" {
+		return func() {}, nil
+	}
+	files, err := openAPIFiles(s)
+	if err != nil {
+		return nil, s.Explain(err)
+	}
+	if text := files.mistrusted(); text != "" {
+		fmt.Fprintln(a.stderr, "notice:", text)
+	}
+	listener, err := listen(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Advertise = a.advertised(s, listener.Addr())
+	svc.keepPast(s, cfg, log)
+	at := listener.Addr()
+	if encrypted := files.server(); encrypted != nil {
+		files.fault = func(err error) { log.Warn("certificates", "error", err) }
+		listener = tls.NewListener(listener, encrypted)
+	} else {
+		files = nil // api.tls.ca alone is for commands
+	}
+	closeAlerts := svc.openFeed(s, cfg)
+	closeAPI := svc.serveAPI(s, cfg.Advertise, files, log)
+	stopServing := serveOn(ctx, listener, svc.handler())
+	fmt.Fprintf(a.stdout, "http: listening on %s\n", at)
+	return func() {
+		svc.feed.Close() // or its clients would be waited for
+		stopServing()
+		closeAPI()
+		closeAlerts()
+	}, nil
+}
+
+// keepPast makes checkpoints readable, where there is storage of them.
+func (s *service) keepPast(set *settings.Settings, cfg *processor.Config, log *slog.Logger) {
+	copies := cfg.Checkpoints
+	if copies.Target == nil {
+		return
+	}
+	s.past = past.New(past.Config{Target: copies.Target, Limits: copies.Config.Limits,
+		Application: cfg.ApplicationID, Pipeline: s.pipeline,
+		Dir:      filepath.Join(cfg.StateDir, cfg.ApplicationID+".as-of"),
+		MaxBytes: set.Bytes("checkpoint.read.max.bytes"),
+		Fault:    func(err error) { log.Warn("checkpoints of the past", "error", err) }})
+}
+
+// beginPast lets checkpoints be read; state.dir is this process's by now.
+func (s *service) beginPast() {
+	if s.past != nil {
+		s.past.Start()
+	}
+}
+
+// endPast deletes what was read of checkpoints.
+func (s *service) endPast() {
+	if s.past != nil {
+		s.past.Close()
+	}
+}
+
 // serveAPI makes the handler of /v1. close frees its connections to other instances.
-func (s *service) serveAPI(set *settings.Settings, address string, log *slog.Logger) (
-	close func()) {
-	s.token = set.Text("api.token")
+func (s *service) serveAPI(set *settings.Settings, address string, files *apiFiles,
+	log *slog.Logger) (close func()) {
+	s.token, s.readOnly = set.Text("api.token"), set.Text("api.readonly.token")
+	s.certificates = set.Text(apiClientCA) != ""
+	var copies query.Past
+	if s.past != nil {
+		copies = s.past
+	}
 	views := set.PageViews()
 	s.api, close = query.New(query.Options{
 		State: func() query.State {
@@ -47,6 +121,7 @@ func (s *service) serveAPI(set *settings.Settings, address string, log *slog.Log
 			}
 			return nil, errors.New("the instance is starting")
 		}),
+		Past: copies, DialTLS: files.dial(),
 		Address: address, Token: s.token, RequestsPerSecond: float64(set.Int("http.rate.limit")),
 		FraudSpan: set.Fraud().Span, IoTSpan: set.IoT().Span, PageViewsSpan: views.Span,
 		PageViewsGrace: max(views.Grace, 0),

@@ -13,6 +13,7 @@ import (
 
 	"pawl/checkpoint"
 	"pawl/internal/settings"
+	"pawl/query/past"
 )
 
 // checkpointFlags are the flags of all commands on checkpoints.
@@ -146,7 +147,7 @@ func choose(s *checkpoint.Series, all []checkpoint.Entry, name string) (checkpoi
 			return e, nil
 		case name == e.ID:
 			return e, nil
-		case name != "" && name == strconv.FormatInt(epochOf(e), 10):
+		case name != "" && name == strconv.FormatInt(past.EpochOf(e), 10):
 			found = append(found, e)
 		}
 	}
@@ -166,17 +167,6 @@ func choose(s *checkpoint.Series, all []checkpoint.Entry, name string) (checkpoi
 	}
 	return checkpoint.Entry{}, fmt.Errorf("%s has no checkpoint %s; pawl checkpoint list shows "+
 		"which it has", s, name)
-}
-
-// epochOf also knows the epoch of a checkpoint whose manifest is damaged: the id has it.
-func epochOf(e checkpoint.Entry) int64 {
-	_, rest, _ := strings.Cut(e.ID, "-")
-	digits, _, _ := strings.Cut(rest, "-")
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil {
-		return -1 // unreachable: only ids are listed
-	}
-	return n
 }
 
 // taskAndID takes an optional TASK and, after it, an optional ID.

@@ -12,38 +12,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"pawl/checkpoint"
+	"pawl/query/past"
 )
 
 // checkpointRow is one checkpoint in JSON.
-type checkpointRow struct {
-	Application  string           `json:"application"`
-	Task         string           `json:"task"`
-	ID           string           `json:"id"`
-	Epoch        int64            `json:"epoch"`
-	Created      time.Time        `json:"created"`
-	Bytes        int64            `json:"bytes"`
-	Objects      int              `json:"objects"`
-	InputOffsets map[string]int64 `json:"input_offsets"`
-	Complete     bool             `json:"complete"`
-	Verified     bool             `json:"verified"`
-	Retired      bool             `json:"retired"`
-	Fault        string           `json:"fault,omitempty"`
-}
+type checkpointRow struct{ past.Row }
 
 func rowOf(s *checkpoint.Series, e checkpoint.Entry) checkpointRow {
-	row := checkpointRow{Application: s.Application(), Task: s.Task(), ID: e.ID, Epoch: epochOf(e),
-		Created: e.Written.UTC(), InputOffsets: map[string]int64{}, Complete: e.Complete(),
-		Verified: e.Verified, Retired: e.Retired}
-	if e.Fault != nil {
-		row.Fault = e.Fault.Error()
-	}
-	if m := e.Manifest; m != nil {
-		row.Created, row.Bytes, row.Objects = m.Created, m.Bytes(), len(m.Files)
-		for _, in := range m.Inputs {
-			row.InputOffsets[fmt.Sprintf("%s-%d", in.Topic, in.Partition)] = in.Offset
-		}
-	}
-	return row
+	return checkpointRow{past.RowOf(s, e)}
 }
 
 // state says in a word what a row is good for.

@@ -58,12 +58,6 @@ type takenRow struct {
 
 // takeCheckpoints has the running tasks take checkpoints, and answers when that is done.
 func (s *service) takeCheckpoints(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		writeProblem(w, problem{Status: http.StatusMethodNotAllowed,
-			Detail: fmt.Sprintf("%s %s is not possible; use POST", r.Method, r.URL.Path)})
-		return
-	}
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {
 		writeProblem(w, problem{Status: http.StatusForbidden,
 			Detail: "a page of another site may not ask for checkpoints"})
@@ -95,11 +89,18 @@ func (s *service) takeCheckpoints(w http.ResponseWriter, r *http.Request) {
 		}
 		report.Checkpoints = append(report.Checkpoints, row)
 	}
+	if s.past != nil {
+		s.past.Forget()
+	}
 	writeJSON(w, "application/json", http.StatusOK, report)
 }
 
-// mayAct says that a request comes from this machine or with the token.
+// mayAct says that a request comes from this machine, with the token, or with a certificate where
+// these are what is asked for.
 func (s *service) mayAct(r *http.Request) bool {
+	if s.certificates && s.token == "" && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		return true
+	}
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if ok && s.token != "" && subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) == 1 {
 		return true
@@ -163,19 +164,20 @@ func (a *app) askForCheckpoints(ctx context.Context, s *settings.Settings, asJSO
 	if err != nil {
 		return err
 	}
+	client, err := newInstanceClient(s, 0)
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
-		"http://"+addr+checkpointsPath, nil)
+		client.scheme+"://"+addr+checkpointsPath, nil)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", addr, err)
 	}
-	if token := s.Text("api.token"); token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask for checkpoints: %w; check that the instance runs and listens "+
-			"there", err)
+			"there", client.hint(err))
 	}
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
 	if response.StatusCode != http.StatusOK {

@@ -51,7 +51,7 @@ func judge(src settings.Sources, named []pipeline, needs func(*settings.Fault) b
 	}
 	cfg := s.Processor()
 	copies := s.Checkpoint()
-	judged := []error{cfg.Validate(), copies.Validate(), s.Security().Validate()}
+	judged := []error{cfg.Validate(), copies.Validate(), s.Security().Validate(), apiFaults(s)}
 	for _, p := range named {
 		judged = append(judged, p.validate(s))
 	}

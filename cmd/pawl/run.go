@@ -28,7 +28,8 @@ needed and changes nothing.
 
 HTTP on http.listen: /ping, /ready, /status, /metrics, and the committed state
 under /v1, from any instance for any key, which /openapi.yaml describes; what
-happens is sent as it does by /v1/events.
+happens is sent as it does by /v1/events. Anybody may ask, unless api.token or
+api.tls.client.ca is set; with api.tls.cert and api.tls.key it is HTTPS.
 
 With checkpoint.url, copies of the state go there every checkpoint.interval, and a
 machine that has none, or a damaged one, starts from the newest of them.
@@ -92,7 +93,6 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 	}
 	defer func() { err = errors.Join(err, closeTarget()) }()
 	svc, topology := newService(p.name), p.build(s)
-	svc.token = s.Text("api.token")
 	svc.metrics.Count(topology.Counters())
 	cfg.ClientOptions = svc.metrics.ClientOptions
 	log := newJournal(a.stderr, s)
@@ -102,19 +102,11 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 		return err
 	}
 	defer stopTracing()
-	if addr := s.Text("http.listen"); addr != "off" {
-		listener, err := listen(ctx, addr)
-		if err != nil {
-			return err
-		}
-		cfg.Advertise = a.advertised(s, listener.Addr())
-		defer svc.openFeed(s, &cfg)()
-		closeAPI := svc.serveAPI(s, cfg.Advertise, log.log)
-		defer closeAPI()
-		defer serveOn(ctx, listener, svc.handler())()
-		defer svc.feed.Close() // or its clients would be waited for
-		fmt.Fprintf(a.stdout, "http: listening on %s\n", listener.Addr())
+	stopHTTP, err := a.serveHTTP(ctx, s, svc, &cfg, log.log)
+	if err != nil {
+		return err
 	}
+	defer stopHTTP()
 	return svc.process(ctx, cfg, topology)
 }
 
@@ -143,16 +135,19 @@ func (a *app) trace(ctx context.Context, s *settings.Settings, log *journal,
 // process runs the instance until ctx asks for a tidy stop or the instance ends by itself.
 func (s *service) process(ctx context.Context, cfg processor.Config, p *processor.Pipeline) error {
 	in, err := processor.Start(ctx, cfg, p)
+	defer s.endPast()
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // it was asked to stop before it had started
 		}
 		return fmt.Errorf("start %s: %w", s.pipeline, err)
 	}
+	s.beginPast()
 	s.instance.Store(in)
 	stopped := make(chan struct{})
 	unhook := context.AfterFunc(ctx, func() {
 		defer close(stopped)
+		s.endPast() // while state.dir is still ours
 		in.Stop()
 	})
 	err = in.Wait()

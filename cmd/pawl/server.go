@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,6 +19,7 @@ import (
 	"pawl/processor"
 	"pawl/query"
 	"pawl/query/dashboard"
+	"pawl/query/past"
 )
 
 // service is the instance as HTTP shows it, also before it has started.
@@ -25,9 +30,13 @@ type service struct {
 	token    string       // what requests must carry; "" for none
 	api      http.Handler // of /v1
 	feed     *query.Feed  // of /v1/events
+	past     *past.Cache  // nil without storage of checkpoints
 	// alerts reads alertsTopic; nil where a pipeline has none.
 	alerts      query.Alerts
 	alertsTopic string
+
+	readOnly     string // a token for GET and HEAD; "" for none
+	certificates bool   // requests must come with a client's certificate
 }
 
 func newService(pipeline string) *service {
@@ -61,7 +70,7 @@ func (s *service) handler() http.Handler {
 			reportStatus(s.pipeline, s.status(), s.metrics.Totals()))
 	})
 	mux.Handle("GET /metrics", s.metrics.Handler())
-	mux.HandleFunc(checkpointsPath, s.takeCheckpoints)
+	mux.HandleFunc("POST "+checkpointsPath, s.takeCheckpoints)
 	for _, path := range []string{"/ping", "/ready", "/status", "/metrics"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -77,7 +86,8 @@ func (s *service) handler() http.Handler {
 			"there is no %s; try /, /ping, /ready, /status, /metrics or what /openapi.yaml "+
 				"lists", r.URL.Path)})
 	})
-	return withDashboard(s.pipeline, query.Guard(s.token, mux, "/ping", "/ready"))
+	return withDashboard(s.pipeline, query.Guard(query.Access{Token: s.token, ReadOnly: s.readOnly,
+		Certificates: s.certificates}, mux, "/ping", "/ready"))
 }
 
 // withDashboard adds the dashboard, which holds no data and so needs no token.
@@ -114,7 +124,11 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 
 // serveOn serves until stop is called.
 func serveOn(ctx context.Context, listener net.Listener, h http.Handler) (stop func()) {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	// No limits on whole requests and answers: a stream of events has no end. Bodies, and answers
+	// that nobody reads, have their own.
+	server := &http.Server{Handler: boundBodies(h), ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: log.New(serverFaults{os.Stderr}, "", log.LstdFlags)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -129,6 +143,18 @@ func serveOn(ctx context.Context, listener net.Listener, h http.Handler) (stop f
 		}
 		<-ended
 	}
+}
+
+// serverFaults writes what a server has to say, but for what any stranger can have it say: whoever
+// fails to shake hands is told so himself.
+type serverFaults struct{ to io.Writer }
+
+// Write implements io.Writer.
+func (f serverFaults) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("TLS handshake error")) {
+		return len(line), nil
+	}
+	return f.to.Write(line)
 }
 
 // problem is an error answer of RFC 9457.

@@ -74,7 +74,6 @@ func TestPaths(t *testing.T) {
 		{"GET", "/assets/app.js", 200, "text/javascript; charset=utf-8", "import"},
 		{"GET", "/assets/nothing", 404, "application/problem+json", `"status":404`},
 		{"GET", "/dashboard.json", 200, "application/json", `{"name":"fraud","base":""}`},
-		{"GET", checkpointsPath, 405, "application/problem+json", "use POST"},
 		{"POST", "/ready", 405, "application/problem+json", "POST /ready is not possible"},
 	} {
 		rec := httptest.NewRecorder()

@@ -19,7 +19,7 @@ import (
 )
 
 // testCluster is an embedded cluster as if it was given, with the settings for it.
-func testCluster(t *testing.T) (*cluster, []string) {
+func testCluster(t testing.TB) (*cluster, []string) {
 	t.Helper()
 	servers, err := embedded.Start(t.Context(), embedded.Config{})
 	if err != nil {
@@ -40,7 +40,7 @@ func testCluster(t *testing.T) (*cluster, []string) {
 	return c, flags
 }
 
-func (c *cluster) admin(t *testing.T) *kadm.Client {
+func (c *cluster) admin(t testing.TB) *kadm.Client {
 	t.Helper()
 	cl, err := c.client()
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"pawl/checkpoint"
+	"pawl/query/past"
 	"pawl/schemas/record"
 	"pawl/statestore"
 )
@@ -181,8 +182,9 @@ func (b *stateBed) askAPI(t *testing.T, user string) {
 				t.Errorf("%s without a token: %d", path, code)
 			}
 		}
-		l := &stateLive{address: addr, client: &http.Client{Transport: &bearer{token: "t0ken",
-			next: &http.Transport{DisableKeepAlives: true}}}}
+		l := &stateLive{address: addr, client: &instanceClient{scheme: "http",
+			Client: &http.Client{Transport: &bearer{token: "t0ken",
+				next: &http.Transport{DisableKeepAlives: true}}}}}
 		answer, found, err := l.ask(t.Context(), "/v1/fraud/users/"+user)
 		if err != nil || !found || !answer.Complete || answer.Tasks[0].Epoch < 1 {
 			t.Errorf("%+v %v %v", answer, found, err)
@@ -223,7 +225,7 @@ func (b *stateBed) checkpoints(t *testing.T) (url string) {
 			var pos record.Position
 			err = env.Inspect(folder, func(s *statestore.Pebble) error {
 				var err error
-				_, pos, err = schemasIn(s, nil)
+				_, pos, err = past.Describe(s, nil)
 				return err
 			})
 			if err != nil {

@@ -11,8 +11,7 @@ import (
 
 	"pawl/checkpoint"
 	"pawl/internal/settings"
-	"pawl/schemas"
-	"pawl/schemas/record"
+	"pawl/query/past"
 	"pawl/statestore"
 )
 
@@ -71,7 +70,7 @@ func readStore(ctx context.Context, dir string, w *stateWant, row func(stateRow)
 	defer env.Close()
 	var told error
 	err := env.Inspect(dir, func(store *statestore.Pebble) error {
-		resolver, pos, err := schemasIn(store, more)
+		resolver, pos, err := past.Describe(store, more)
 		if err != nil {
 			return err
 		}
@@ -91,43 +90,6 @@ func readStore(ctx context.Context, dir string, w *stateWant, row func(stateRow)
 		return told
 	}
 	return errors.Join(err, broken)
-}
-
-// schemasIn makes known what the store's values were written with, and reads its position.
-func schemasIn(store *statestore.Pebble, more []checkpoint.Schema) (*schemas.Resolver,
-	record.Position, error) {
-	var pos record.Position
-	resolver := schemas.NewResolver(nil)
-	known, err := statestore.Schemas(store)
-	if err != nil {
-		return nil, pos, err
-	}
-	for _, s := range known {
-		if err := resolver.Add(s.ID, s.Text); err != nil {
-			return nil, pos, err
-		}
-	}
-	for _, s := range more {
-		if err := resolver.Add(s.ID, s.Text); err != nil {
-			return nil, pos, err
-		}
-	}
-	raw := store.Mark().Position
-	if raw == nil {
-		return resolver, pos, nil // nothing was committed before it was closed
-	}
-	id, _, err := schemas.ParseHeader(raw)
-	if _, ok := resolver.Text(id); err == nil && !ok {
-		// A store does not keep the schema of its position record: it is this version's.
-		err = resolver.Add(id, record.PositionType().String())
-	}
-	if err == nil {
-		err = schemas.NewDecoder(record.PositionType(), resolver).Decode(raw, &pos)
-	}
-	if err != nil {
-		return nil, pos, fmt.Errorf("position record: %w", err)
-	}
-	return resolver, pos, nil
 }
 
 // stateCheckpoints are the checkpoints of an application's tasks.

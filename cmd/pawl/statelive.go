@@ -17,7 +17,7 @@ import (
 // stateLive is a running application, read through an instance's HTTP API.
 type stateLive struct {
 	address string
-	client  *http.Client
+	client  *instanceClient
 }
 
 func liveAt(s *settings.Settings, address string) (*stateLive, error) {
@@ -27,8 +27,8 @@ func liveAt(s *settings.Settings, address string) (*stateLive, error) {
 	if address == "off" || strings.HasSuffix(address, ":0") {
 		return nil, usage("http.listen=%s is no address to ask; give --http", address)
 	}
-	return &stateLive{address: address, client: &http.Client{Timeout: time.Minute,
-		Transport: &bearer{token: s.Text("api.token"), next: &http.Transport{}}}}, nil
+	client, err := newInstanceClient(s, time.Minute)
+	return &stateLive{address: address, client: client}, err
 }
 
 // apiAnswer is what the commands read of an answer of the API.
@@ -53,13 +53,14 @@ type apiAnswer struct {
 // ask gets an answer; found is false for 404.
 func (l *stateLive) ask(ctx context.Context, path string) (answer apiAnswer, found bool,
 	err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+l.address+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		l.client.scheme+"://"+l.address+path, nil)
 	if err != nil {
 		return answer, false, fmt.Errorf("ask %s: %w", l.address, err)
 	}
 	response, err := l.client.Do(request)
 	if err != nil {
-		return answer, false, fmt.Errorf("ask %s: %w", l.address, err)
+		return answer, false, fmt.Errorf("ask %s: %w", l.address, l.client.hint(err))
 	}
 	defer response.Body.Close()
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
@@ -72,8 +73,9 @@ func (l *stateLive) ask(ctx context.Context, path string) (answer apiAnswer, fou
 	case http.StatusNotFound:
 		return answer, false, nil
 	case http.StatusUnauthorized:
-		return answer, false, fmt.Errorf("%s wants a token; set api.token to the application's",
-			l.address)
+		return answer, false, fmt.Errorf("%s wants a token or a certificate: %s; set api.token "+
+			"to the application's, or %s and %s to a client's", l.address, answer.Detail, apiCert,
+			apiKey)
 	}
 	return answer, false, fmt.Errorf("%s answers %s: %s", l.address, response.Status, answer.Detail)
 }

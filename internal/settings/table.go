@@ -105,6 +105,16 @@ func engine() []Setting {
 			Doc: "How many clients may have events sent by /v1/events at a time."},
 		{Name: "api.token", kind: text{}, Secret: true,
 			Doc: "Bearer token for all of HTTP but /ping and /ready; the same for all instances."},
+		{Name: "api.readonly.token", kind: text{}, Secret: true,
+			Doc: "A second bearer token, which is for GET and HEAD only."},
+		{Name: "api.tls.cert", kind: text{},
+			Doc: "PEM file with the certificate of HTTP, its own first; without, no encryption."},
+		{Name: "api.tls.key", kind: text{},
+			Doc: "PEM file with its private key. Files of api.tls are reread when they change."},
+		{Name: "api.tls.ca", kind: text{},
+			Doc: "PEM file of who signs instances' certificates; default the system's."},
+		{Name: "api.tls.client.ca", kind: text{},
+			Doc: "PEM file of who signs clients' certificates, which all but probes then need."},
 		{Name: "log.format", Default: "text", kind: choice{"text", "json"},
 			Doc: "Log lines on standard error as text or json."},
 		{Name: "log.level", Default: "info", kind: choice{"debug", "info", "warn", "error"},
@@ -162,6 +172,8 @@ func checkpoints() []Setting {
 			Doc: "Files of a checkpoint that are transferred at once."},
 		{Name: "checkpoint.bandwidth", Default: "off", kind: size{off: true},
 			Doc: "Bytes per second of a transfer, such as 20MiB; off for no limit."},
+		{Name: "checkpoint.read.max.bytes", Default: "4GiB", kind: size{},
+			Doc: "Disk in state.dir for the checkpoints that ?as-of= over HTTP is answered from."},
 	}
 }
 

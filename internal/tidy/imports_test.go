@@ -31,6 +31,8 @@ var mayImport = map[string][]string{
 
 	"query/dashboard": {},
 	"query":           {"internal/recent", "processor", "schemas/record", "statestore"},
+	"query/past": {"checkpoint", "processor", "query", "schemas", "schemas/record",
+		"statestore"},
 
 	"internal/faultnet":   {},
 	"internal/embedded":   {"schemas"},
@@ -87,8 +89,8 @@ var mayImport = map[string][]string{
 		"internal/tracing", "internal/verify",
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
 		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
-		"query/dashboard", "replay", "schemas", "schemas/fraud", "schemas/pageviews",
-		"schemas/record", "statestore"},
+		"query/dashboard", "query/past", "replay", "schemas", "schemas/fraud",
+		"schemas/pageviews", "schemas/record", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
