@@ -1,0 +1,29 @@
+package dashboard
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// Where tells the page which pipelines there are and where each answers.
+type Where struct {
+	Mode      string     `json:"mode"` // instance or demo
+	Pipelines []Pipeline `json:"pipelines"`
+	Demo      bool       `json:"demo"` // whether /demo/status, /demo/kill and /demo/verify exist
+}
+
+// Pipeline is one that can be asked at Base + "/v1/…" and Base + "/status".
+type Pipeline struct {
+	Name string `json:"name"`
+	Base string `json:"base"`
+}
+
+// ServeHTTP answers /dashboard.json.
+func (at Where) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	encoded, err := json.Marshal(at)
+	if err != nil {
+		encoded = []byte("{}") // unreachable: text alone
+	}
+	_, _ = w.Write(append(encoded, '\n')) // the client may have gone
+}
