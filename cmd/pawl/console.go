@@ -90,7 +90,7 @@ func (c *console) handler() (h http.Handler, free func()) {
 	})
 	guarded.Handle("/p/", proxy)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /dashboard.json", c.place)
+	mux.Handle("/dashboard.json", c.where())
 	mux.Handle("/demo/", query.Guard(c.token, guarded))
 	mux.Handle("/p/", query.Guard(c.token, guarded))
 	mux.Handle("/", dashboard.Handler())
@@ -167,18 +167,14 @@ func (c *console) act(w http.ResponseWriter, name string) *act {
 	return nil
 }
 
-// place answers with where the dashboard is, and where it finds each pipeline.
-func (c *console) place(w http.ResponseWriter, _ *http.Request) {
-	type at struct {
-		Name string `json:"name"`
-		Base string `json:"base"`
-	}
-	all := []at{}
+// where tells the dashboard where it finds each pipeline.
+func (c *console) where() dashboard.Where {
+	at := dashboard.Where{Mode: "demo", Demo: true}
 	for _, t := range c.stage.acts {
-		all = append(all, at{t.pipeline.name, "/p/" + t.pipeline.name})
+		at.Pipelines = append(at.Pipelines,
+			dashboard.Pipeline{Name: t.pipeline.name, Base: "/p/" + t.pipeline.name})
 	}
-	writeJSON(w, "application/json", http.StatusOK,
-		map[string]any{"mode": "demo", "pipelines": all, "demo": true})
+	return at
 }
 
 // kill crashes one instance of a pipeline.
