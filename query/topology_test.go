@@ -65,8 +65,8 @@ func TestOpenWindows(t *testing.T) {
 		left := time.Duration(130_000-mark) * time.Millisecond
 		if second["start"] != "1970-01-01T00:01:00Z" || second["end"] != "1970-01-01T00:02:00Z" ||
 			second["closes_at"] != "1970-01-01T00:02:10Z" || second["open"] != true ||
-			second["reason"] != fmt.Sprintf("the watermark is %v before closes_at; not all "+
-				"records there are have been processed: b-%d, 7 records", left, p) {
+			second["reason"] != fmt.Sprintf("the watermark is %v before closes_at; "+
+				"records there are wait to be processed: b-%d, 7 records", left, p) {
 			t.Errorf("second window: %v", second)
 		}
 		if held := fmt.Sprint(second["held_by"]); held != fmt.Sprintf(

@@ -169,7 +169,7 @@ func (o *openSpans) explain(w processor.WindowInfo, span [2]int64) shownWindow {
 			behind = append(behind, fmt.Sprintf("%s, %d records", partitionName(in.Topic,
 				in.Partition), in.Behind))
 		}
-		shown.Reason = left + "; not all records there are have been processed: " +
+		shown.Reason = left + "; records there are wait to be processed: " +
 			strings.Join(behind, "; ")
 		return shown
 	}
