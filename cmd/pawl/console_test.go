@@ -322,7 +322,7 @@ func TestCrasherIsHeld(t *testing.T) {
 	}
 }
 
-// TestConsoleAddress takes another port when the usual one is taken, but not instead of a given one.
+// TestConsoleAddress takes another port when the usual one is taken, but not when one is asked for.
 func TestConsoleAddress(t *testing.T) {
 	if l, err := listenConsole(t.Context(), "off"); l != nil || err != nil {
 		t.Errorf("off: %v, %v", l, err)

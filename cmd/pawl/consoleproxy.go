@@ -76,9 +76,8 @@ func (u *upInstances) proxy() http.Handler {
 			r.Out.URL.Path, r.Out.URL.RawPath = plain, path
 			r.Out.Host = ""
 		},
-		Transport:     u,
-		FlushInterval: -1, // an event is of now
-		ErrorLog:      log.New(io.Discard, "", 0),
+		Transport: u, // an event stream is flushed at once
+		ErrorLog:  log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			w.Header().Set("Retry-After", "1")
 			status := http.StatusBadGateway

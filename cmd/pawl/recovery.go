@@ -52,8 +52,8 @@ func (c *crasher) order() (victim, error) {
 	}
 }
 
-// run kills one instance per interval, and those that it is asked for, until ctx ends; then it waits
-// for the recoveries under way, which go on under the context outer.
+// run kills one instance per interval, and when it is asked to, until ctx ends; then it waits for
+// the recoveries under way, which go on under the context outer.
 func (c *crasher) run(ctx, outer context.Context) {
 	defer c.wait.Wait()
 	defer close(c.ended)
