@@ -22,6 +22,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	feed := s.options.Feed
 	if p == nil && feed == nil {
 		p = refuse(http.StatusServiceUnavailable, "this instance has no feed of events")
+		p.RetryIn = 5
 	}
 	if p != nil {
 		p.write(w, r)

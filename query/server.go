@@ -106,6 +106,8 @@ func (s *server) routes() map[string]http.HandlerFunc {
 		"/v1/fraud/alerts":                              only("fraud", s.alerts(fraudAlerts())),
 		"/v1/iot/alerts":                                only("iot", s.alerts(iotAlerts())),
 		eventsPath:                                      s.events,
+		"/v1/topology":                                  s.topology().handle(s),
+		"/v1/windows/{store}/{key}":                     windows().handle(s),
 	}
 }
 

@@ -266,19 +266,6 @@ func (b *readsRun) ask(ctx, _ context.Context) error {
 	return b.mark(2)
 }
 
-// addresses are where the instances listen, as far as they have told.
-func (f *fleet) addresses() []string {
-	var all []string
-	for _, m := range f.members {
-		m.mu.Lock()
-		if m.addr != "" {
-			all = append(all, m.addr)
-		}
-		m.mu.Unlock()
-	}
-	return all
-}
-
 // mark notes the time and the processor time used so far.
 func (b *readsRun) mark(i int) error {
 	b.times[i] = time.Now()
