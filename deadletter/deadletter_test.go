@@ -95,7 +95,7 @@ func checkDetail(t *testing.T, b *bed, broken ID) {
 		t.Fatal(err)
 	}
 	if s.State != Discarded || s.Handled.Reason != "noise" || s.Key != nil ||
-		string(s.Bytes) != "\x00\xff" || s.Note == "" || s.Problem != "" ||
+		string(s.Raw) != "\x00\xff" || s.Note == "" || s.Problem != "" ||
 		s.Headers[0].Key != "__streams.errors.exception" {
 		t.Errorf("shown %s", said(s))
 	}
@@ -222,8 +222,11 @@ func TestDiesAnywhere(t *testing.T) {
 	for round := 1; round <= 5; round++ {
 		for _, point := range Points() {
 			n := 1 + round%3
-			if point == "deadletter-fenced" {
+			switch point {
+			case "deadletter-fenced":
 				n = 1
+			case "deadletter-sent":
+				continue // passed by a goroutine of the client; a process can die there
 			}
 			b.dying(point, n, func(ctx context.Context, d *Desk) error {
 				_, err := d.Retry(ctx, everything(), 0, false)

@@ -43,7 +43,7 @@ type Letter struct {
 	Attempts  int       `json:"attempts"`
 	State     State     `json:"state"`
 	Task      string    `json:"task"`
-	Epoch     int64     `json:"epoch"`          // of the task
+	Epoch     int64     `json:"task_epoch"`     // in which it gave the record up
 	Omitted   []string  `json:"omitted"`        // what the topic could not take
 	Handled   *Marker   `json:"handled"`        // nil for Dead
 	Value     any       `json:"value"`          // decoded; only where that was asked for
@@ -103,6 +103,9 @@ func read(rec *kgo.Record) *Letter {
 	}
 	return l
 }
+
+// Bytes is the value as it came; nil for none.
+func (l *Letter) Bytes() []byte { return l.record.Value }
 
 // key names the record that died, for its marker.
 func (l *Letter) key() string {

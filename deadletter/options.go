@@ -41,6 +41,7 @@ func Points() []string {
 		"deadletter-fenced",  // what was left open has ended, nothing is sent
 		"deadletter-begun",   // a record is in an open transaction, its marker is not
 		"deadletter-flushed", // all records and markers are
+		"deadletter-sent",    // EndTxn is under way: either outcome
 		"deadletter-ended",   // committed
 	}
 }

@@ -15,7 +15,7 @@ type Detail struct {
 	*Letter
 	Key     []byte   `json:"key_base64"`   // nil for none
 	KeyText string   `json:"key"`          // "" when it is no text
-	Bytes   []byte   `json:"value_base64"` // nil for none
+	Raw     []byte   `json:"value_base64"` // nil for none
 	Headers []Header `json:"headers"`      // all, in order
 	Brought int      `json:"brought"`      // so many of them came with the record
 	Problem string   `json:"problem"`      // why it cannot be retried, whatever its attempts
@@ -42,7 +42,7 @@ func (d *Desk) Show(ctx context.Context, id ID) (*Detail, error) {
 		return nil, err
 	}
 	d.decode(ctx, l)
-	s := &Detail{Letter: l, Key: l.record.Key, KeyText: text(l.record.Key), Bytes: l.record.Value,
+	s := &Detail{Letter: l, Key: l.record.Key, KeyText: text(l.record.Key), Raw: l.record.Value,
 		Headers: []Header{}, Brought: l.brought}
 	for _, h := range l.record.Headers {
 		s.Headers = append(s.Headers, Header{Key: h.Key, Text: text(h.Value), Value: h.Value})

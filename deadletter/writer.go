@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"pawl/processor"
 )
@@ -41,7 +42,7 @@ func (d *Desk) newWriter(ctx context.Context) (*writer, error) {
 		kgo.TransactionTimeout(d.o.TransactionTimeout),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytesFn(w.limit), kgo.BrokerMaxWriteBytes(100<<20),
-		kgo.RetryTimeout(d.o.TransactionTimeout))
+		kgo.RetryTimeout(d.o.TransactionTimeout), kgo.WithHooks(&endHook{d.o.Passed}))
 	var err error
 	if w.client, err = kgo.NewClient(opts...); err != nil {
 		return nil, fmt.Errorf("make client: %w", err)
@@ -51,6 +52,17 @@ func (d *Desk) newWriter(ctx context.Context) (*writer, error) {
 		return nil, fmt.Errorf("initialise transactional id %s: %w", d.writerID(), err)
 	}
 	return w, nil
+}
+
+// endHook sees the EndTxn request leave: the only way to die between its sending and its answer.
+type endHook struct{ passed func(string) }
+
+// OnBrokerWrite implements kgo.HookBrokerWrite.
+func (h *endHook) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration,
+	err error) {
+	if key == (&kmsg.EndTxnRequest{}).Key() && err == nil {
+		h.passed("deadletter-sent")
+	}
 }
 
 func (w *writer) close() { w.client.Close() }

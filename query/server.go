@@ -25,6 +25,8 @@ type Options struct {
 	FraudSpan, IoTSpan, PageViewsSpan time.Duration
 	// PageViewsGrace is how far the watermark must pass a second before it counts.
 	PageViewsGrace time.Duration
+	// DeadLetters handles the application's dead letters; nil while it cannot be done.
+	DeadLetters DeadLetters
 	// Panicked is told of a handler that panicked, and its stack. Default: nobody.
 	Panicked func(what any, stack []byte)
 }
@@ -58,6 +60,14 @@ func New(o Options) (h http.Handler, close func()) {
 				r.URL.Path).write(w, r)
 		})
 	}
+	for path, handler := range s.actions() {
+		mux.HandleFunc("POST "+path, handler)
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", "POST")
+			refuse(http.StatusMethodNotAllowed, "%s %s is not possible; use POST", r.Method,
+				r.URL.Path).write(w, r)
+		})
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusNotFound, "there is no %.200q; /openapi.yaml lists what there is",
 			r.URL.Path).write(w, r)
@@ -83,6 +93,16 @@ func (s *server) routes() map[string]http.HandlerFunc {
 		"/v1/iot/sensors/{id}":                          only("iot", s.sensor().handle(s)),
 		"/v1/activity/users/{id}":                       only("activity", activeUser().handle(s)),
 		"/v1/funnel":                                    only("funnel", funnel().handle(s)),
+		"/v1/deadletters":                               s.listLetters,
+		"/v1/deadletters/{id}":                          s.showLetter,
+	}
+}
+
+// actions are the paths that change something, by POST.
+func (s *server) actions() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"/v1/deadletters/{id}/retry":   s.retryLetter,
+		"/v1/deadletters/{id}/discard": s.discardLetter,
 	}
 }
 

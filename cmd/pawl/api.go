@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/deadletter"
 	"pawl/internal/settings"
 	"pawl/processor"
 	"pawl/query"
@@ -34,7 +37,9 @@ func (s *service) serveAPI(set *settings.Settings, address string, log *slog.Log
 	close func()) {
 	s.token = set.Text("api.token")
 	views := set.PageViews()
+	desk, closeDesk := openDesk(set, log)
 	s.api, close = query.New(query.Options{
+		DeadLetters: desk,
 		State: func() query.State {
 			if in := s.instance.Load(); in != nil {
 				return query.Of(in)
@@ -54,7 +59,24 @@ func (s *service) serveAPI(set *settings.Settings, address string, log *slog.Log
 			log.Error("a request failed inside", "panic", fmt.Sprint(what), "stack", string(stack))
 		},
 	})
-	return close
+	return func() {
+		close()
+		closeDesk()
+	}
+}
+
+// openDesk is where an instance handles dead letters that it is asked to; nil when it cannot.
+func openDesk(set *settings.Settings, log *slog.Logger) (query.DeadLetters, func()) {
+	cfg := set.Processor()
+	d, err := deadletter.Open(deadletter.Options{ApplicationID: cfg.ApplicationID,
+		Kafka:    append([]kgo.Opt{kgo.SeedBrokers(cfg.Brokers...)}, cfg.KafkaOptions...),
+		Registry: cfg.Registry, KeepTopics: cfg.KeepTopics,
+		ReplicationFactor: cfg.ReplicationFactor, TransactionTimeout: cfg.TransactionTimeout})
+	if err != nil {
+		log.Error("dead letters cannot be handled over HTTP", "error", err)
+		return nil, func() {}
+	}
+	return d, d.Close
 }
 
 // bearer adds a token to requests.

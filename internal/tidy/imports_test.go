@@ -29,7 +29,9 @@ var mayImport = map[string][]string{
 		"statestore"},
 	"processor/aggregate": {"schemas"},
 
-	"query": {"processor", "schemas/record", "statestore"},
+	"deadletter": {"internal/verify", "processor", "schemas"},
+
+	"query": {"deadletter", "processor", "schemas/record", "statestore"},
 
 	"internal/faultnet":   {},
 	"internal/embedded":   {"schemas"},
@@ -77,7 +79,7 @@ var mayImport = map[string][]string{
 	"integration/sim":             {},
 	"integration":                 {},
 
-	"cmd/pawl": {"audit", "checkpoint", "integration/harness/process",
+	"cmd/pawl": {"audit", "checkpoint", "deadletter", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
 		"internal/metrics", "internal/recovery", "internal/settings", "internal/tracing",
 		"internal/verify",
