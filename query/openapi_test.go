@@ -59,10 +59,10 @@ func TestAnswersAreDescribed(t *testing.T) {
 	covered := make(map[string]bool)
 	for _, w := range worlds(t) {
 		for _, path := range w.paths {
-			path, body, post := strings.Cut(path, " ")
+			path, content, post := strings.Cut(path, " ")
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 			if post {
-				r = posted(t, path, body)
+				r = posted(t, path, content)
 			}
 			route, params, err := router.FindRoute(r)
 			if err != nil {

@@ -38,7 +38,8 @@ func (s *service) serveAPI(set *settings.Settings, address string, log *slog.Log
 	s.token = set.Text("api.token")
 	views := set.PageViews()
 	desk, closeDesk := openDesk(set, log)
-	s.api, close = query.New(query.Options{
+	var stop func()
+	s.api, stop = query.New(query.Options{
 		DeadLetters: desk,
 		State: func() query.State {
 			if in := s.instance.Load(); in != nil {
@@ -60,7 +61,7 @@ func (s *service) serveAPI(set *settings.Settings, address string, log *slog.Log
 		},
 	})
 	return func() {
-		close()
+		stop()
 		closeDesk()
 	}
 }
