@@ -181,11 +181,11 @@ func TestRefused(t *testing.T) {
 	}
 	offset := 100
 	for name, change := range map[string]func(*kgo.Record){
-		"no input":      func(r *kgo.Record) { r.Headers[3].Value = []byte("till-till-changelog") },
+		"no input":      func(r *kgo.Record) { r.Headers[3].Value = []byte("till-x-changelog") },
 		"no input ":     func(r *kgo.Record) { r.Headers[3].Value = []byte("__consumer_offsets") },
 		"value left":    func(r *kgo.Record) { omit(r, "value") },
 		"do not say":    func(r *kgo.Record) { r.Headers[8].Value = []byte("-1") },
-		"do not say w":  func(r *kgo.Record) { r.Headers[5].Value = []byte("99999999999999999999") },
+		"do not say w":  func(r *kgo.Record) { r.Headers[5].Value = []byte("9999999999999999999") },
 		"do not say wh": func(r *kgo.Record) { r.Headers[4].Key = "none" },
 	} {
 		rec := *b.records(Topic(app))[0]
@@ -277,8 +277,8 @@ func TestTogether(t *testing.T) {
 	b.once(letters)
 }
 
-// TestOtherPartitions: a record whose partition is gone goes to its key's; one that is too large now
-// is refused, and the others of its batch are not.
+// TestOtherPartitions: a record whose partition is gone goes to its key's; one that is too large
+// now is refused, and the others of its batch are not.
 func TestOtherPartitions(t *testing.T) {
 	b := newBed(t)
 	b.create(Topic(app), 5)

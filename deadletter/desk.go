@@ -15,8 +15,8 @@ import (
 	"pawl/schemas"
 )
 
-// Desk is where an application's dead letters are handled. It may be used by many at a time; retries
-// and discards are done one after the other.
+// Desk is where an application's dead letters are handled. It may be used by many at a time;
+// retries and discards are done one after the other.
 type Desk struct {
 	o        Options
 	topic    string // of the dead letters
@@ -92,6 +92,6 @@ type MissingError struct{ Topic, Application string }
 
 // Error says what mends it.
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("topic %s does not exist; has application %s ever run on this cluster, under "+
-		"this application.id?", e.Topic, e.Application)
+	return fmt.Sprintf("topic %s does not exist; has application %s ever run on this cluster, "+
+		"under this application.id?", e.Topic, e.Application)
 }

@@ -268,9 +268,9 @@ func (l *Letter) whole(d *Desk) error {
 	case l.fault != nil:
 		return l.fault
 	case len(l.Omitted) > 0:
-		return fmt.Errorf("it is not whole, %s left out, because the record was too large for a dead "+
-			"letter; it may still stand at offset %d of %s-%d", strings.Join(l.Omitted, ", "),
-			l.Offset, l.Topic, l.Partition)
+		return fmt.Errorf("it is not whole, %s left out, because the record was too large for a "+
+			"dead letter; it may still stand at offset %d of %s-%d",
+			strings.Join(l.Omitted, ", "), l.Offset, l.Topic, l.Partition)
 	case d.internal(l.Topic):
 		return fmt.Errorf("it says that it comes from %s, which is no input", l.Topic)
 	}

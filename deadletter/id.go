@@ -16,8 +16,8 @@ type ID struct {
 // ParseID reads an ID as String writes it.
 func ParseID(text string) (ID, error) {
 	var id ID
-	wrong := fmt.Errorf("%.200q is no dead letter; write TOPIC:PARTITION:OFFSET, as pawl deadletter "+
-		"list prints it", text)
+	wrong := fmt.Errorf("%.200q is no dead letter; write TOPIC:PARTITION:OFFSET, as pawl "+
+		"deadletter list prints it", text)
 	rest, offset, ok := cutLast(text)
 	topic, partition, ok2 := cutLast(rest)
 	if !ok || !ok2 || topic == "" {

@@ -54,7 +54,8 @@ type Letter struct {
 	fault   error
 }
 
-// read takes a dead letter apart. What it cannot tell stays empty, and the letter cannot be retried.
+// read takes a dead letter apart. What it cannot tell stays empty, and the letter cannot be
+// retried.
 func read(rec *kgo.Record) *Letter {
 	l := &Letter{ID: ID{rec.Topic, rec.Partition, rec.Offset}, State: Dead, Attempts: 1,
 		Time: rec.Timestamp.UTC(), record: rec, Omitted: []string{}, Partition: -1, Offset: -1}

@@ -71,8 +71,8 @@ func (d *Desk) look(ctx context.Context) error {
 		return err
 	}
 	if len(bounds) != 1 {
-		return fmt.Errorf("topic %s has %d partitions, and the markers need one: the last one of a "+
-			"key counts, and all are written together", d.handled, len(bounds))
+		return fmt.Errorf("topic %s has %d partitions, and the markers need one: the last one of "+
+			"a key counts, and all are written together", d.handled, len(bounds))
 	}
 	b := bounds[0]
 	b.From = max(b.From, d.next)

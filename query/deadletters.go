@@ -189,8 +189,8 @@ func (s *server) retryLetter(w http.ResponseWriter, r *http.Request) {
 	s.handleLetter(w, r, func(one deadletter.Selection, a asked) (*deadletter.Result, *Problem,
 		error) {
 		if a.MaxAttempts < 0 || a.Reason != "" {
-			return nil, refuse(http.StatusBadRequest, "a retry takes max_attempts, above 0, and no "+
-				"reason"), nil
+			return nil, refuse(http.StatusBadRequest, "a retry takes max_attempts, above 0, and "+
+				"no reason"), nil
 		}
 		result, err := s.options.DeadLetters.Retry(r.Context(), one, a.MaxAttempts, false)
 		return result, nil, err
@@ -269,8 +269,8 @@ const bodyMax = 64 << 10
 func body(w http.ResponseWriter, r *http.Request) (a asked, p *Problem) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
-		return a, refuse(http.StatusUnsupportedMediaType, "send Content-Type: application/json, and "+
-			"at least {}")
+		return a, refuse(http.StatusUnsupportedMediaType, "send Content-Type: application/json, "+
+			"and at least {}")
 	}
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyMax))
 	d.DisallowUnknownFields()

@@ -91,20 +91,23 @@ func TestDeadLetters(t *testing.T) {
 			t.Errorf("without %s: %s", want, get.Body)
 		}
 	}
+	from := func(header, value string) func(r *http.Request) {
+		return func(r *http.Request) { r.Header.Set(header, value) }
+	}
 	for _, x := range []struct {
 		name   string
 		code   int
 		change func(r *http.Request)
 	}{
 		{"good", 200, func(*http.Request) {}},
-		{"same origin", 200, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-origin") }},
-		{"own origin", 200, func(r *http.Request) { r.Header.Set("Origin", "http://example.com") }},
+		{"same origin", 200, from("Sec-Fetch-Site", "same-origin")},
+		{"own origin", 200, from("Origin", "http://example.com")},
 		{"charset", 200, func(r *http.Request) {
 			r.Header.Set("Content-Type", "application/json; charset=utf-8")
 		}},
-		{"another site", 403, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }},
-		{"another port", 403, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") }},
-		{"another origin", 403, func(r *http.Request) { r.Header.Set("Origin", "http://evil.com") }},
+		{"another site", 403, from("Sec-Fetch-Site", "cross-site")},
+		{"another port", 403, from("Sec-Fetch-Site", "same-site")},
+		{"another origin", 403, from("Origin", "http://evil.com")},
 		{"a form", 415, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }},
 		{"another machine", 401, func(r *http.Request) { r.RemoteAddr = "192.0.2.1:1" }},
 		{"GET", 405, func(r *http.Request) { r.Method = http.MethodGet }},

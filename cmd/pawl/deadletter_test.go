@@ -221,8 +221,8 @@ func TestDeadletterCommands(t *testing.T) {
 	if out := m.do(0, "retry", "dead-dlq:1:2"); !strings.Contains(out, "already") {
 		t.Errorf("retry again\n%s", out)
 	}
-	if out := m.do(1, "discard", "dead-dlq:1:2", "dead-dlq:1:1", "--reason", "x"); !strings.Contains(
-		out, "dead-dlq:1:2 refused: it was retried at") ||
+	out = m.do(1, "discard", "dead-dlq:1:2", "dead-dlq:1:1", "--reason", "x")
+	if !strings.Contains(out, "dead-dlq:1:2 refused: it was retried at") ||
 		!slices.Contains(m.list("discarded"), "dead-dlq:1:1") {
 		t.Errorf("discard\n%s", out)
 	}

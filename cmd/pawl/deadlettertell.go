@@ -84,7 +84,8 @@ func (a *app) tellLetter(s *deadletter.Detail, asJSON bool) error {
 	fmt.Fprintf(w, "given up by  %s, epoch %d, attempt %d\nstate        %s\n",
 		shortened(s.Task, 200), s.Epoch, s.Attempts, s.State)
 	if m := s.Handled; m != nil {
-		fmt.Fprintf(w, "             at %s %s\n", m.At.Format(time.RFC3339), shortened(m.Reason, 500))
+		fmt.Fprintf(w, "             at %s %s\n", m.At.Format(time.RFC3339),
+			shortened(m.Reason, 500))
 	}
 	if s.Problem != "" {
 		fmt.Fprintf(w, "no retry     %s\n", s.Problem)
