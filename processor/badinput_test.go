@@ -3,6 +3,7 @@ package processor_test
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -195,6 +196,17 @@ func TestBadInput(t *testing.T) {
 	last := b.records("app-dlq")[len(dead)]
 	if got := header(last, "pawl.attempt"); got != "1" {
 		t.Errorf("a first attempt is called %s", got)
+	}
+	for from, want := range map[string]string{"app-dlq:0:1": "3", "other-dlq:0:1": "1"} {
+		again := *bad[0].rec
+		again.Headers = append(slices.Clone(again.Headers), kgo.RecordHeader{Key: "pawl.attempt",
+			Value: []byte("3")}, kgo.RecordHeader{Key: "pawl.retried.from", Value: []byte(from)})
+		b.put(&again)
+		b.drained("in")
+		letters := b.records("app-dlq")
+		if got := header(letters[len(letters)-1], "pawl.attempt"); got != want {
+			t.Errorf("a third attempt, retried from %s, is called %s; want %s", from, got, want)
+		}
 	}
 	stop(t, in)
 	stop(t, b.start("a", strict()))

@@ -99,7 +99,6 @@ type core struct {
 	trace       RecordTrace // of the record being stepped; nil when nobody follows it
 	uncommitted int64       // bytes of overlay and outputs not yet sealed
 	failure     error       // first failure of the open epoch
-	attempt     int         // how often the open epoch was tried, from 1
 	poison      map[place]*RejectError
 	positionEnc *schemas.Encoder[record.Position]
 	positionDec *schemas.Decoder[record.Position]
@@ -109,7 +108,6 @@ type core struct {
 func newCore(b *binding, partition int32, store statestore.Store) *core {
 	c := &core{
 		bind: b, name: taskName(b.pipeline.name, partition), partition: partition, store: store,
-		attempt:     1,
 		topics:      b.produced(),
 		poison:      make(map[place]*RejectError),
 		positionEnc: schemas.NewEncoder(record.PositionType(), b.positionID),
@@ -164,7 +162,6 @@ func (c *core) forget() {
 			delete(c.poison, at)
 		}
 	}
-	c.attempt = 1
 }
 
 // discard drops all that is not committed and goes back to the store's position.
@@ -312,7 +309,7 @@ func (c *core) seal(writer string) (*Effects, error) {
 	fx.delta.Task, fx.delta.Records = c.name, fx.Records
 	fx.delta.Bytes = fx.Bytes
 	c.fx = c.newEffects()
-	c.uncommitted, c.attempt = 0, 1
+	c.uncommitted = 0
 	return fx, nil
 }
 
@@ -365,7 +362,7 @@ func (c *core) dead(input int, rec *kgo.Record, why *RejectError) {
 	add("__streams.errors.offset", strconv.FormatInt(rec.Offset, 10))
 	add("pawl.task", c.name)
 	add("pawl.epoch", strconv.FormatInt(c.position.Epoch+1, 10))
-	add("pawl.attempt", strconv.Itoa(c.attempt))
+	add(attemptKey, strconv.Itoa(attemptOf(rec, c.bind.dlq.name)))
 	r.Headers = h
 	shrink(r, len(rec.Headers), c.bind.dlq.maxBytes)
 	c.position.Inputs[input].Dead++

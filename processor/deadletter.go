@@ -3,9 +3,34 @@ package processor
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
+
+// Headers of a record that was a dead letter and is tried again; package deadletter writes them.
+const (
+	attemptKey = "pawl.attempt"      // in which attempt, a decimal number
+	retriedKey = "pawl.retried.from" // where the dead letter stands, TOPIC:PARTITION:OFFSET
+)
+
+// attemptOf is how often a record was tried with this time: what the retry of a dead letter of this
+// application says, or 1. How often an epoch was tried is no matter of the record's.
+func attemptOf(rec *kgo.Record, dlq string) int {
+	n, from := 0, ""
+	for _, h := range rec.Headers {
+		switch h.Key {
+		case attemptKey:
+			n, _ = strconv.Atoi(string(h.Value)) // what is no number counts as none
+		case retriedKey:
+			from = string(h.Value)
+		}
+	}
+	if n > 1 && strings.HasPrefix(from, dlq+":") {
+		return n
+	}
+	return 1
+}
 
 // recordSize is what a record takes in a batch, in bytes, but for the batch's own head.
 func recordSize(r *kgo.Record) int {

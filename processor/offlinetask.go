@@ -236,7 +236,6 @@ func (t *OfflineTask) Discard() error {
 		c.poison[t.poison.at] = t.poison.why
 		t.poison = nil
 	}
-	c.attempt++
 	t.open = false
 	if err := c.discard(t.task.fresh); err != nil {
 		return err

@@ -395,7 +395,6 @@ func (t *task) reset(poison *poisonError) order {
 		if poison != nil {
 			t.core.poison[poison.at] = poison.why
 		}
-		t.core.attempt++
 		if err := t.core.discard(t.fresh); err != nil {
 			t.fault(err)
 			return

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -21,7 +22,9 @@ import (
 func TestRoutesAreDescribed(t *testing.T) {
 	doc := description(t)
 	described := slices.Sorted(maps.Keys(doc.Paths.Map()))
-	served := slices.Sorted(maps.Keys((&server{}).routes()))
+	all := (&server{}).routes()
+	maps.Copy(all, (&server{}).actions())
+	served := slices.Sorted(maps.Keys(all))
 	if fmt.Sprint(described) != fmt.Sprint(served) {
 		t.Errorf("described\n%v\nserved\n%v", described, served)
 	}
@@ -56,7 +59,11 @@ func TestAnswersAreDescribed(t *testing.T) {
 	covered := make(map[string]bool)
 	for _, w := range append(worlds(t), alarmedWorlds(t)...) {
 		for _, path := range w.paths {
+			path, content, post := strings.Cut(path, " ")
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+			if post {
+				r = posted(t, path, content)
+			}
 			route, params, err := router.FindRoute(r)
 			if err != nil {
 				t.Errorf("%s: %v", path, err)
@@ -90,10 +97,18 @@ func TestAnswersAreDescribed(t *testing.T) {
 	}
 }
 
+// posted is a POST of JSON from this machine.
+func posted(t *testing.T, path, body string) *http.Request {
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.RemoteAddr = "127.0.0.1:1"
+	return r
+}
+
 // world is a pipeline's instance and what it is asked.
 type world struct {
 	options Options
-	paths   []string
+	paths   []string // with a body behind a space, they are posted
 }
 
 func worlds(t *testing.T) []world {
@@ -133,7 +148,9 @@ func worlds(t *testing.T) []world {
 			"/v1/windows/per-minute/u", "/v1/windows/per-minute/x", "/v1/windows/x/u"}},
 		{sessions.options[0], []string{"/v1/funnel", "/v1/funnel?steps=true",
 			"/v1/funnel?steps=x", "/v1/windows/session/u"}},
-		{Options{State: func() State { return nil }}, []string{"/v1/funnel"}},
+		lettersWorld(sessions),
+		{Options{State: func() State { return nil }}, []string{"/v1/funnel", "/v1/deadletters",
+			"/v1/deadletters/d:0:1", "/v1/deadletters/d:0:1/retry {}"}},
 	}
 }
 

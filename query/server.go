@@ -34,6 +34,8 @@ type Options struct {
 	Alerts      Alerts
 	AlertsTopic string
 	Feed        *Feed
+	// DeadLetters handles the application's dead letters; nil while it cannot be done.
+	DeadLetters DeadLetters
 	// Panicked is told of a handler that panicked, and its stack. Default: nobody.
 	Panicked func(what any, stack []byte)
 }
@@ -66,6 +68,14 @@ func New(o Options) (h http.Handler, close func()) {
 			w.Header().Set("Allow", may)
 			refuse(http.StatusMethodNotAllowed, "%.20s %.200s is not possible; use %s", r.Method,
 				r.URL.Path, may).write(w, r)
+		})
+	}
+	for path, handler := range s.actions() {
+		mux.HandleFunc("POST "+path, handler)
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", "POST")
+			refuse(http.StatusMethodNotAllowed, "%s %s is not possible; use POST", r.Method,
+				r.URL.Path).write(w, r)
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -108,6 +118,16 @@ func (s *server) routes() map[string]http.HandlerFunc {
 		eventsPath:                                      s.events,
 		"/v1/topology":                                  s.topology().handle(s),
 		"/v1/windows/{store}/{key}":                     windows().handle(s),
+		"/v1/deadletters":                               s.listLetters,
+		"/v1/deadletters/{id}":                          s.showLetter,
+	}
+}
+
+// actions are the paths that change something, by POST.
+func (s *server) actions() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"/v1/deadletters/{id}/retry":   s.retryLetter,
+		"/v1/deadletters/{id}/discard": s.discardLetter,
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"path/filepath"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pawl/deadletter"
 	"pawl/internal/settings"
 	"pawl/processor"
 	"pawl/query"
@@ -108,7 +111,10 @@ func (s *service) serveAPI(set *settings.Settings, address string, files *apiFil
 		copies = s.past
 	}
 	views := set.PageViews()
-	s.api, close = query.New(query.Options{
+	desk, closeDesk := openDesk(set, log)
+	var stop func()
+	s.api, stop = query.New(query.Options{
+		DeadLetters: desk,
 		State: func() query.State {
 			if in := s.instance.Load(); in != nil {
 				return query.Of(in)
@@ -130,7 +136,24 @@ func (s *service) serveAPI(set *settings.Settings, address string, files *apiFil
 			log.Error("a request failed inside", "panic", fmt.Sprint(what), "stack", string(stack))
 		},
 	})
-	return close
+	return func() {
+		stop()
+		closeDesk()
+	}
+}
+
+// openDesk is where an instance handles dead letters that it is asked to; nil when it cannot.
+func openDesk(set *settings.Settings, log *slog.Logger) (query.DeadLetters, func()) {
+	cfg := set.Processor()
+	d, err := deadletter.Open(deadletter.Options{ApplicationID: cfg.ApplicationID,
+		Kafka:    append([]kgo.Opt{kgo.SeedBrokers(cfg.Brokers...)}, cfg.KafkaOptions...),
+		Registry: cfg.Registry, KeepTopics: cfg.KeepTopics,
+		ReplicationFactor: cfg.ReplicationFactor, TransactionTimeout: cfg.TransactionTimeout})
+	if err != nil {
+		log.Error("dead letters cannot be handled over HTTP", "error", err)
+		return nil, func() {}
+	}
+	return d, d.Close
 }
 
 // bearer adds a token to requests.

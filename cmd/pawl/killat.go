@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"pawl/deadletter"
 	"pawl/internal/settings"
 	"pawl/processor"
 	"pawl/replay"
@@ -44,7 +45,8 @@ func parseKillAt(environ []string) (*killAt, error) {
 			What: fmt.Sprintf(format, args...)}}
 	}
 	point, count, counted := strings.Cut(value, ":")
-	points := slices.Concat(processor.Points(), processor.CheckpointPoints(), replay.Points())
+	points := slices.Concat(processor.Points(), processor.CheckpointPoints(), replay.Points(),
+		deadletter.Points())
 	if !slices.Contains(points, point) {
 		return nil, fault("no such point; use %s", strings.Join(points, ", "))
 	}

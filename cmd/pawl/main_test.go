@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +14,7 @@ import (
 
 // TestMain lets the demo and the bench start this test binary as the instances they run.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "run" || os.Args[1] == "bench") {
+	if len(os.Args) > 1 && slices.Contains([]string{"run", "bench", "deadletter"}, os.Args[1]) {
 		main()
 	}
 	os.Exit(m.Run())

@@ -29,8 +29,10 @@ var mayImport = map[string][]string{
 		"statestore"},
 	"processor/aggregate": {"schemas"},
 
+	"deadletter": {"internal/verify", "processor", "schemas"},
+
 	"query/dashboard": {},
-	"query":           {"internal/recent", "processor", "schemas/record", "statestore"},
+	"query":           {"deadletter", "internal/recent", "processor", "schemas/record", "statestore"},
 	"query/past": {"checkpoint", "processor", "query", "schemas", "schemas/record",
 		"statestore"},
 
@@ -83,7 +85,7 @@ var mayImport = map[string][]string{
 	"integration/sim":             {},
 	"integration":                 {},
 
-	"cmd/pawl": {"audit", "checkpoint", "integration/harness/process",
+	"cmd/pawl": {"audit", "checkpoint", "deadletter", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
 		"internal/metrics", "internal/recent", "internal/recovery", "internal/settings",
 		"internal/tracing", "internal/verify",
