@@ -82,8 +82,7 @@ func faultsOf(t *tab, l look, page string) []string {
 	fault(!s.HasErrorPlace, "there is no [data-error] where a fault would be shown")
 	fault(len(s.Errors) > 0, "it says %q", s.Errors)
 	fault(strings.TrimSpace(s.Text) == "", "it is empty")
-	fault(s.Width > l.width(), "it is %d pixels wide in a window of %d", s.Width, l.width())
-	fault(len(s.Wide) > 0, "wider than the window of %d: %s", l.width(),
+	fault(s.Width > l.width(), "it is %d pixels wide in a window of %d: %s", s.Width, l.width(),
 		strings.Join(s.Wide, ", "))
 	fault(l.theme == "dark" && s.Brightness > 0.25, "it is bright (%.2f) in the dark", s.Brightness)
 	fault(l.theme != "dark" && s.Brightness < 0.75, "it is dark (%.2f) in the light",
