@@ -18,13 +18,17 @@ const (
 )
 
 // errNoChromium says how to come by one.
-var errNoChromium = errors.New("there is no Chromium on PATH; install Debian's chromium, or name " +
-	"the program in " + chromiumVariable)
+var errNoChromium = errors.New("there is no Chromium; install Debian's chromium, or name the " +
+	"program in " + chromiumVariable)
 
 // findChromium gives the program's path.
 func findChromium() (string, error) {
 	names := []string{"chromium", "chromium-browser", "google-chrome", "chrome"}
-	if own := os.Getenv(chromiumVariable); own != "" {
+	switch own := os.Getenv(chromiumVariable); own {
+	case "":
+	case "off":
+		return "", fmt.Errorf("%s=off: %w", chromiumVariable, errNoChromium)
+	default:
 		names = []string{own}
 	}
 	for _, name := range names {

@@ -19,7 +19,8 @@ type look struct {
 }
 
 // looks are all there are.
-var looks = []look{{"light", "desktop"}, {"dark", "desktop"}, {"light", "phone"}, {"dark", "phone"}}
+var looks = []look{{"light", "desktop"}, {"dark", "desktop"}, {"light", "phone"},
+	{"dark", "phone"}}
 
 func (l look) String() string { return l.theme + "-" + l.device }
 

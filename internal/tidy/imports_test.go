@@ -74,6 +74,7 @@ var mayImport = map[string][]string{
 	"integration/harness/servers": {"integration/harness/process"},
 	"integration/harness":         {"integration/harness/process", "integration/harness/servers"},
 	"integration/peer":            {},
+	"integration/browser":         {},
 	"integration/sim":             {},
 	"integration":                 {},
 

@@ -35,7 +35,7 @@
     const headings = [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].filter(visible);
     for (const h of headings) {
       const level = Number(h.tagName[1]);
-      if (level > last + 1) fault(`${tell(h)} follows a heading of level ${last}`);
+      if (last && level > last + 1) fault(`${tell(h)} follows a heading of level ${last}`);
       last = level;
     }
     if (headings.filter((h) => h.tagName === "H1").length !== 1)
