@@ -116,6 +116,7 @@ func (s *stage) startDemo(program string) error {
 		}
 		select {
 		case <-demo.Done():
+			out, _ := demo.Output() // its last words came after those that were looked at
 			return fmt.Errorf("the demo ended with exit code %d:\n%s", demo.ExitCode(), out)
 		case <-limit:
 			return fmt.Errorf("the demo did not tell where its dashboard is within %v:\n%s",

@@ -76,13 +76,14 @@ func TestPages(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			tab := watched(t, l)
 			for _, p := range places(i == 0) {
-				tab.show(p)
-				for _, fault := range faultsOf(tab, l, p.page) {
-					t.Errorf("%v: %s", p, fault)
-				}
-				for _, fault := range tab.taken() {
-					t.Errorf("%v: %s", p, fault)
-				}
+				t.Run(p.String(), func(t *testing.T) {
+					tab.TB = t
+					tab.show(p)
+					for _, fault := range append(faultsOf(tab, l, p.page), tab.taken()...) {
+						t.Error(fault)
+					}
+				})
+				tab.taken()
 			}
 		})
 	}
@@ -95,9 +96,12 @@ func TestPagesMove(t *testing.T) {
 		if !slices.Contains(movingPages, p.page) {
 			continue
 		}
-		tab.show(p)
-		evaluate[bool](tab, `window.before = document.querySelector("main").innerText; true`)
-		tab.until(showLimit, "something new in "+p.String(),
-			`document.querySelector("main").innerText !== window.before`)
+		t.Run(p.String(), func(t *testing.T) {
+			tab.TB = t
+			tab.show(p)
+			evaluate[bool](tab, `window.before = document.querySelector("main").innerText; true`)
+			tab.until(showLimit, "something new in "+p.String(),
+				`document.querySelector("main").innerText !== window.before`)
+		})
 	}
 }
