@@ -122,7 +122,8 @@ func worlds(t *testing.T) []world {
 			"/v1/pageviews/top?n=0", "/v1/pageviews/top?n=1001", "/v1/pageviews/top?n=x"}},
 		{sensors.options[0], []string{"/v1/iot/sensors/s", "/v1/iot/sensors/x"}},
 		{active.options[0], []string{"/v1/activity/users/u", "/v1/activity/users/x"}},
-		{sessions.options[0], []string{"/v1/funnel"}},
+		{sessions.options[0], []string{"/v1/funnel", "/v1/funnel?steps=true",
+			"/v1/funnel?steps=x"}},
 		{Options{State: func() State { return nil }}, []string{"/v1/funnel"}},
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"pawl/internal/metrics"
 	"pawl/processor"
 	"pawl/query"
+	"pawl/query/dashboard"
 )
 
 // service is the instance as HTTP shows it, also before it has started.
@@ -68,10 +70,25 @@ func (s *service) handler() http.Handler {
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem{Status: http.StatusNotFound, Detail: fmt.Sprintf(
-			"there is no %s; try /ping, /ready, /status, /metrics or what /openapi.yaml "+
+			"there is no %s; try /, /ping, /ready, /status, /metrics or what /openapi.yaml "+
 				"lists", r.URL.Path)})
 	})
-	return query.Guard(s.token, mux, "/ping", "/ready")
+	return withDashboard(s.pipeline, query.Guard(s.token, mux, "/ping", "/ready"))
+}
+
+// withDashboard adds the dashboard, which holds no data and so needs no token.
+func withDashboard(pipeline string, next http.Handler) http.Handler {
+	page, where := dashboard.Handler(), dashboard.Instance(pipeline)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch at := r.URL.Path; {
+		case at == "/" || strings.HasPrefix(at, "/assets/"):
+			page.ServeHTTP(w, r)
+		case at == "/dashboard.json":
+			where.ServeHTTP(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // serve listens on addr and serves until stop is called, which waits for requests under way.

@@ -69,7 +69,11 @@ func TestPaths(t *testing.T) {
 		{"GET", "/status", 200, "application/json", `"state":"CREATED"`},
 		{"GET", "/metrics", 200, "text/plain; version=0.0.4", "pawl_epochs_committed_total"},
 		{"GET", "/nothing", 404, "application/problem+json", "there is no /nothing"},
-		{"GET", "/", 404, "application/problem+json", `"status":404`},
+		{"GET", "/", 200, "text/html; charset=utf-8", "<title>Pawl</title>"},
+		{"POST", "/", 405, "application/problem+json", "use GET"},
+		{"GET", "/assets/app.js", 200, "text/javascript; charset=utf-8", "import"},
+		{"GET", "/assets/nothing", 404, "application/problem+json", `"status":404`},
+		{"GET", "/dashboard.json", 200, "application/json", `{"name":"fraud","base":""}`},
 		{"GET", checkpointsPath, 405, "application/problem+json", "use POST"},
 		{"POST", "/ready", 405, "application/problem+json", "POST /ready is not possible"},
 	} {
@@ -79,6 +83,22 @@ func TestPaths(t *testing.T) {
 		if rec.Code != c.code || !strings.HasPrefix(kind, c.kind) ||
 			!strings.Contains(rec.Body.String(), c.body) {
 			t.Errorf("%s %s: %d %s %.300s", c.method, c.path, rec.Code, kind, rec.Body)
+		}
+	}
+}
+
+// TestDashboardNeedsNoToken: with a token set the page can be loaded, and holds nothing to hide.
+func TestDashboardNeedsNoToken(t *testing.T) {
+	svc := newService("fraud")
+	svc.token = "secret"
+	h := svc.handler()
+	for at, code := range map[string]int{"/": 200, "/assets/app.js": 200, "/dashboard.json": 200,
+		"/status": 401, "/metrics": 401, "/v1/tasks": 401, "/nothing": 401, "//": 401,
+		"/assets": 401, "/dashboard.json/": 401, "/assets/../status": 404, "/ping": 200} {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest("GET", at, nil))
+		if rec.Code != code || strings.Contains(rec.Body.String(), "secret") {
+			t.Errorf("GET %s: %d; want %d", at, rec.Code, code)
 		}
 	}
 }

@@ -29,7 +29,8 @@ var mayImport = map[string][]string{
 		"statestore"},
 	"processor/aggregate": {"schemas"},
 
-	"query": {"processor", "schemas/record", "statestore"},
+	"query":           {"processor", "schemas/record", "statestore"},
+	"query/dashboard": {},
 
 	"internal/faultnet":   {},
 	"internal/embedded":   {"schemas"},
@@ -83,7 +84,8 @@ var mayImport = map[string][]string{
 		"internal/metrics", "internal/recovery", "internal/settings", "internal/tracing",
 		"internal/verify",
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
-		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query", "replay",
+		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
+		"query/dashboard", "replay",
 		"schemas", "schemas/record", "statestore"},
 }
 
