@@ -86,7 +86,8 @@ type core struct {
 	outs      []any
 	timers    []*timerState
 	ctx       Context
-	given     given // of the next record, where its input is enriched or sheds
+	topics    []string // that outputs are counted by
+	given     given    // of the next record, where its input is enriched or sheds
 	fx        *Effects
 	spare     *Effects // of a committed epoch, for its memory
 
@@ -109,6 +110,7 @@ func newCore(b *binding, partition int32, store statestore.Store) *core {
 	c := &core{
 		bind: b, name: taskName(b.pipeline.name, partition), partition: partition, store: store,
 		attempt:     1,
+		topics:      b.produced(),
 		poison:      make(map[place]*RejectError),
 		positionEnc: schemas.NewEncoder(record.PositionType(), b.positionID),
 		positionDec: schemas.NewDecoder(record.PositionType(), b.resolver),
@@ -274,6 +276,7 @@ func (c *core) account(input int, rec *kgo.Record) {
 	in.Gaps += rec.Offset - in.Offset
 	in.Offset = rec.Offset + 1
 	c.fx.Records++
+	c.fx.flow.inputs[c.bind.inputs[input].source]++
 	c.uncommitted += recordCost
 	c.fx.times = append(c.fx.times, rec.Timestamp.UnixMilli())
 	c.position.Watermark = c.watermark
@@ -288,11 +291,14 @@ func (c *core) account(input int, rec *kgo.Record) {
 func (c *core) seal(writer string) (*Effects, error) {
 	fx := c.fx
 	digest := uint64(c.position.Digest)
-	for _, t := range c.tables {
+	for i, t := range c.tables {
+		before := len(fx.Changes)
 		if err := t.seal(fx, &digest); err != nil {
 			return nil, err
 		}
+		fx.flow.tables[i] = int64(len(fx.Changes) - before)
 	}
+	fx.flow.emitted(fx, c.topics)
 	c.position.Digest = int64(digest)
 	c.position.Epoch++
 	c.position.Claim, c.position.Writer = c.claim, writer
@@ -316,7 +322,7 @@ func (c *core) newEffects() *Effects {
 		c.spare = nil
 		return fx
 	}
-	return &Effects{Task: c.name}
+	return &Effects{Task: c.name, flow: newFlow(c.bind)}
 }
 
 // applied tells the tables that the store holds the sealed epoch fx, and trims their caches.

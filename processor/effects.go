@@ -32,6 +32,7 @@ type Effects struct {
 	traces   []RecordTrace
 	counts   []int64 // of the pipeline's counters, value by value; nil before the first
 	delta    TaskEpoch
+	flow     flow
 	claim    bool        // this share is a claim record only
 	last     *kgo.Record // the position or claim record as produced; acked, it has its offset
 	slab     slab        // keys and values of Outputs and Changes, and headers
@@ -64,9 +65,10 @@ func (fx *Effects) reset() {
 	fx.headers.reset()
 	clear(fx.counts)
 	clear(fx.traces)
+	fx.flow.clear()
 	*fx = Effects{Task: fx.Task, Outputs: fx.Outputs[:0], Changes: fx.Changes[:0],
 		times: fx.times[:0], counts: fx.counts, traces: fx.traces[:0], slab: fx.slab,
-		records: fx.records, headers: fx.headers}
+		records: fx.records, headers: fx.headers, flow: fx.flow}
 }
 
 func (fx *Effects) change(c statestore.Change) {

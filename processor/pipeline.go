@@ -21,7 +21,9 @@ type Pipeline struct {
 	outputs []output
 	timers  []*Timers
 	windows []string // with a late topic
-	faults  []error
+	// closings has the stores whose windows close.
+	closings map[string]WindowInfo
+	faults   []error
 
 	counters    []*Counter
 	enrichments []string // names

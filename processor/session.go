@@ -36,6 +36,8 @@ func newSessions(p *Pipeline, name string, w Session,
 	s := &sessions{Session: w, late: p.lateWindow(name), closed: closed,
 		open: Keyed(p, name+"-sessions", record.SessionsType())}
 	s.closing = NewTimers(p, name, s.fire)
+	p.closing(name, WindowInfo{After: time.Duration(s.due()) * time.Millisecond,
+		Sessions: s.open.name})
 	return s
 }
 

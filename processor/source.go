@@ -62,6 +62,7 @@ func (s *sourceStep[V]) step(rec *kgo.Record) error {
 		return err
 	}
 	s.count(c.ctx.wrote || len(c.fx.Outputs) > outputs)
+	c.fx.flow.reached[s.index] = max(c.fx.flow.reached[s.index], at)
 	return c.fire(rec, s.source)
 }
 

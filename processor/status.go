@@ -70,6 +70,9 @@ type InputStatus struct {
 	Offset    int64 // committed; -1 before the task runs
 	End       int64 // high watermark as last seen
 	LSO       int64 // last stable offset as last seen
+	// Watermark is that of the input's own records, as far as this process has committed them; zero
+	// before the first one.
+	Watermark time.Time
 }
 
 // Status returns a snapshot.
@@ -97,6 +100,7 @@ func (in *Instance) Status() Status {
 type taskInfo struct {
 	TaskStatus
 	task *task
+	pace pace
 }
 
 func (i *taskInfo) snapshot() TaskStatus {
@@ -186,7 +190,14 @@ func (in *Instance) progress(p int32, fx *Effects) {
 	info.Watermark = time.UnixMilli(fx.Position.Watermark)
 	for i := range info.Inputs {
 		info.Inputs[i].Offset = fx.Position.Inputs[i].Offset
+		if at := fx.flow.reached[i]; at > 0 {
+			mark := time.UnixMilli(at - in.bind.disorder)
+			if mark.After(info.Inputs[i].Watermark) {
+				info.Inputs[i].Watermark = mark
+			}
+		}
 	}
+	info.pace.add(time.Now(), &fx.flow)
 }
 
 // setState publishes the instance's state when it changed.

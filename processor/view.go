@@ -18,6 +18,7 @@ type TableInfo struct {
 	Timers   bool // its keys begin with a time, not with a record's key
 	Global   bool // every task holds it whole
 	Windowed bool // a time follows the record's key: a window's start, or a value's own
+	Window   WindowInfo
 }
 
 // Tables lists the pipeline's tables.
@@ -26,6 +27,7 @@ func (p *Pipeline) Tables() []TableInfo {
 	for _, t := range p.tables {
 		info := TableInfo{Name: t.tableName()}
 		info.Windowed = slices.Contains(p.windows, info.Name)
+		info.Window = p.closings[info.Name]
 		for _, timers := range p.timers {
 			info.Timers = info.Timers || timers.table.name == info.Name
 		}
@@ -101,6 +103,7 @@ type StateView struct {
 	Partition int32
 	Position  record.Position // must not be changed
 
+	in       *Instance
 	resolver *schemas.Resolver
 	view     *statestore.View
 	ranges   []StateRange
@@ -138,7 +141,7 @@ func (in *Instance) View(partition int32, ranges []StateRange,
 	if err != nil {
 		return err
 	}
-	return fn(&StateView{Task: t.name, Partition: partition, Position: *pos,
+	return fn(&StateView{Task: t.name, Partition: partition, Position: *pos, in: in,
 		resolver: in.bind.resolver, view: view, ranges: ranges, ended: t.closed.Load})
 }
 

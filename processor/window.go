@@ -61,6 +61,23 @@ func floor(t, step int64) int64 {
 	return n
 }
 
+// WindowInfo says when the windows of a store close; the zero value: it has none that do. A window
+// closes when the watermark has reached its end + After.
+type WindowInfo struct {
+	Size  time.Duration // from its start to its end; 0 for sessions, which end with an event
+	After time.Duration
+	// Sessions is the store that has, under a key, the sessions that are open; "" for windows.
+	Sessions string
+}
+
+// closing notes when the windows of a store close.
+func (p *Pipeline) closing(store string, w WindowInfo) {
+	if p.closings == nil {
+		p.closings = make(map[string]WindowInfo)
+	}
+	p.closings[store] = w
+}
+
 // aggregate is the state of Aggregate: the open windows under (key, start), and those of them that
 // changed since they were last emitted early.
 type aggregate[V, A any] struct {
@@ -87,6 +104,7 @@ func Aggregate[V, A any](p *Pipeline, name string, w Window, t schemas.Type[A], 
 	o := &aggregate[V, A]{w: w, late: p.lateWindow(name), open: Keyed(p, name, t), add: add,
 		emit: emit}
 	o.closing = NewTimers(p, name, o.close)
+	p.closing(name, WindowInfo{Size: w.size, After: w.grace})
 	if w.every > 0 {
 		o.changed = addTable(p, &Table[record.Counter]{name: name + "-changed",
 			typ: record.CounterType(), inOrd: true})

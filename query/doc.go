@@ -9,5 +9,6 @@
 // guard.go (token, rate), parameters.go (what it asks for), endpoint.go (from question to answer),
 // gather.go (which tasks, local or elsewhere), directory.go (who owns what), state.go (one task's
 // view), then what is read: rows.go (stores), instances.go (tasks), fraud.go, pageviews.go, iot.go,
-// activity.go and funnel.go (the pipelines' own); answer.go (the JSON, problems); openapi.go.
+// activity.go and funnel.go (the pipelines' own), topology.go and windows.go (what the engine does);
+// answer.go (the JSON, problems); openapi.go.
 package query

@@ -22,6 +22,8 @@ type endpoint[P any] struct {
 	merge func(q *question, parts []P) (fields, *Problem)
 	// partial says that an answer without some of the tasks is one.
 	partial bool
+	// live says that the answer is of now too: it may change while no epoch commits.
+	live bool
 }
 
 // everyone asks all tasks, or the one that is named.
@@ -170,7 +172,11 @@ func (e *endpoint[P]) answer(w http.ResponseWriter, r *http.Request, q *question
 		return
 	}
 	body.stand(stands, missing)
-	answer(w, r, etag(stands, missing), body)
+	tag := etag(stands, missing)
+	if e.live {
+		tag = ""
+	}
+	answer(w, r, tag, body)
 }
 
 // refused is the problem that a contribution is instead of one.

@@ -25,6 +25,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fakeTask struct {
 	store *statestore.Buffered
 	pos   record.Position
+
+	rates  map[string]float64
+	inputs []processor.InputStatus
 }
 
 // fakeState is an instance with some tasks.
@@ -48,6 +51,17 @@ func (s *fakeState) Status() processor.Status {
 			Inputs: []processor.InputStatus{{Topic: "in", Partition: p, Offset: 1, LSO: 1}}})
 	}
 	return all
+}
+
+// Graph implements State.
+func (s *fakeState) Graph() processor.Graph {
+	return processor.Graph{Nodes: []processor.Node{
+		{ID: "step:p", Kind: processor.NodeStep, Name: "p"},
+		{ID: "input:in", Kind: processor.NodeInput, Name: "in"},
+		{ID: "store:t", Kind: processor.NodeStore, Name: "t"},
+		{ID: "output:out", Kind: processor.NodeOutput, Name: "out"}},
+		Edges: []processor.Edge{{From: "input:in", To: "step:p"}, {From: "step:p", To: "store:t"},
+			{From: "step:p", To: "output:out"}}}
 }
 
 func (s *fakeState) find(p int32) (*fakeTask, record.Position, error) {
@@ -79,7 +93,7 @@ func (s *fakeState) View(p int32, ranges []processor.StateRange, read func(View)
 		return err
 	}
 	defer v.Close()
-	return read(&fakeView{v, pos, ranges})
+	return read(&fakeView{v, pos, ranges, t})
 }
 
 func (s *fakeState) Await(ctx context.Context, p int32, ok func(record.Position) bool) error {
@@ -119,6 +133,7 @@ type fakeView struct {
 	*statestore.View
 	pos    record.Position
 	ranges []processor.StateRange
+	task   *fakeTask
 }
 
 func (v *fakeView) Standing() record.Position { return v.pos }
@@ -136,6 +151,10 @@ func (v *fakeView) Scan(i int, fn func(key statestore.Key, value []byte) bool) (
 	}
 	return next, err
 }
+
+func (v *fakeView) Rates() map[string]float64 { return v.task.rates }
+
+func (v *fakeView) Inputs() []processor.InputStatus { return v.task.inputs }
 
 func (v *fakeView) JSON(value []byte) (any, error) {
 	if string(value) == `"broken"` {
@@ -201,8 +220,10 @@ var fakeTables = map[string][]processor.TableInfo{
 		{Name: "rates", Global: true}},
 	"pageviews": {{Name: "page-counts"}},
 	"iot":       {{Name: "sensor"}},
-	"activity":  {{Name: "per-minute"}, {Name: "five-minutes"}, {Name: "batches"}},
-	"funnel":    {{Name: "session-sessions"}, {Name: "session"}},
+	"activity": {{Name: "per-minute", Window: processor.WindowInfo{Size: time.Minute,
+		After: 10 * time.Second}}, {Name: "five-minutes"}, {Name: "batches"}},
+	"funnel": {{Name: "session-sessions"}, {Name: "session", Window: processor.WindowInfo{
+		After: 30*time.Minute + time.Millisecond, Sessions: "session-sessions"}}},
 }
 
 // newCluster has instances with the tasks spread over them.

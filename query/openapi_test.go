@@ -116,7 +116,7 @@ func worlds(t *testing.T) []world {
 			"/v1/state/keyvalues/velocity?limit=3", "/v1/state/keyvalues/velocity-nodes",
 			"/v1/state/keyvalues/velocity/range/u03/u04", "/v1/state/keyvalues/velocity?limit=x",
 			"/v1/state/windowed/velocity-nodes/u01/0/0", "/v1/state/instances", "/v1/tasks",
-			"/v1/tasks?x=1", "/v1/fraud/users/u01", "/v1/fraud/users/x", "/v1/funnel",
+			"/v1/tasks?x=1", "/v1/topology", "/v1/windows/velocity/u", "/v1/fraud/users/u01", "/v1/fraud/users/x", "/v1/funnel",
 			"/openapi.json"}},
 		{views.options[0], []string{"/v1/pageviews/top", "/v1/pageviews/top?n=1",
 			"/v1/pageviews/top?n=0", "/v1/pageviews/top?n=1001", "/v1/pageviews/top?n=x"}},
@@ -124,6 +124,9 @@ func worlds(t *testing.T) []world {
 		{active.options[0], []string{"/v1/activity/users/u", "/v1/activity/users/x"}},
 		{sessions.options[0], []string{"/v1/funnel", "/v1/funnel?steps=true",
 			"/v1/funnel?steps=x"}},
+		{active.options[0], []string{"/v1/activity/users/u", "/v1/activity/users/x",
+			"/v1/windows/per-minute/u", "/v1/windows/per-minute/x", "/v1/windows/x/u"}},
+		{sessions.options[0], []string{"/v1/funnel", "/v1/windows/session/u"}},
 		{Options{State: func() State { return nil }}, []string{"/v1/funnel"}},
 	}
 }

@@ -83,6 +83,8 @@ func (s *server) routes() map[string]http.HandlerFunc {
 		"/v1/iot/sensors/{id}":                          only("iot", s.sensor().handle(s)),
 		"/v1/activity/users/{id}":                       only("activity", activeUser().handle(s)),
 		"/v1/funnel":                                    only("funnel", funnel().handle(s)),
+		"/v1/topology":                                  s.topology().handle(s),
+		"/v1/windows/{store}/{key}":                     windows().handle(s),
 	}
 }
 

@@ -16,6 +16,7 @@ type State interface {
 	// Await waits for where the task stands; see processor.Instance.Await.
 	Await(ctx context.Context, partition int32, ok func(record.Position) bool) error
 	Status() processor.Status
+	Graph() processor.Graph
 }
 
 // Shape is what does not change while an application runs.
@@ -33,6 +34,9 @@ type View interface {
 	Get(table string, key statestore.Key) (value []byte, ok bool, err error)
 	Scan(i int, fn func(key statestore.Key, value []byte) bool) (next statestore.Key, err error)
 	JSON(value []byte) (any, error)
+	// Rates and Inputs are of now, not of the epoch; see processor.StateView.
+	Rates() map[string]float64
+	Inputs() []processor.InputStatus
 }
 
 // Of is the state of an instance.

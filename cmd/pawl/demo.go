@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +38,9 @@ func (a *app) demo() *cobra.Command {
 generate load with poison and late records in it, run instances of each pipeline
 as processes of their own, and kill one of them with kill -9 every --crash-every.
 
+The dashboard that it serves, at the address it prints, shows all pipelines; there
+you can kill an instance, and have a pipeline verified while the demo goes on.
+
 After --duration, or at Ctrl-C, the load stops, the instances finish what is
 there, and everything they wrote is compared with a plain model of the pipeline,
 record by record, and so is their state. Exit 0 when all is equal, 1 when not.
@@ -64,7 +68,8 @@ ones, named pawl-demo-…, and are deleted at the end unless --dir is given.`,
 	f.DurationVar(&o.duration, "duration", 0, "how long to generate load, 0 until Ctrl-C")
 	f.StringSliceVar(&o.pipelines, "pipelines", names(pipelines()), "pipelines to run")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the load and of the choice whom to crash")
-	f.StringVar(&o.http, "http", "", "HTTP address of the first instance; default a free port")
+	f.StringVar(&o.http, "http", "", "HTTP address of the dashboard, off for none; default "+
+		consoleAddress+", or a free port when that is taken")
 	f.StringVar(&o.dir, "dir", "", "keep data, settings and logs in this folder")
 	f.StringVar(&o.report, "report", "", "write the verdict as JSON to this file")
 	return cmd
@@ -87,6 +92,9 @@ func (o *demoOptions) check() error {
 	fault(o.crashEvery < 0, "--crash-every=%v is negative; give 0 for no crashes", o.crashEvery)
 	fault(o.crashEvery > 0 && o.crashEvery < 100*time.Millisecond,
 		"--crash-every=%v is too short for an instance to start; give 100ms or more", o.crashEvery)
+	_, _, err := net.SplitHostPort(o.http)
+	fault(err != nil && o.http != "" && o.http != "off",
+		"--http=%s is no address; give host:port, such as %s, or off", o.http, consoleAddress)
 	fault(o.duration < 0, "--duration=%v is negative; give 0 to run until Ctrl-C", o.duration)
 	faults = append(faults, pipelineFaults(o.pipelines)...)
 	if err := checkReportPath(o.report); err != nil {
@@ -127,6 +135,13 @@ func (a *app) runDemo(ctx context.Context, o demoOptions) (err error) {
 		return err
 	}
 	a.notices(s)
+	listener, err := listenConsole(ctx, o.http)
+	if err != nil {
+		return err
+	}
+	if listener != nil {
+		defer listener.Close() // a second time when it was served on, which does no harm
+	}
 	dir, remove, err := scratch(o.dir, "pawl-demo-")
 	if err != nil {
 		return err
@@ -153,6 +168,9 @@ func (a *app) runDemo(ctx context.Context, o demoOptions) (err error) {
 		if err := st.add(life, p, s); err != nil {
 			return err
 		}
+	}
+	if listener != nil {
+		defer st.openConsole(life, listener, s.Text("api.token"))()
 	}
 	return st.play(ctx, life)
 }

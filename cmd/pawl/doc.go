@@ -9,7 +9,8 @@
 // Small ones: version.go, config.go, audit.go. Load: generate.go, feed.go, progress.go. On a
 // cluster of their own or a given one: cluster.go, topics.go, instance.go (a child process),
 // fleet.go (several), report.go. The demo, in the order of its acts: demo.go, stage.go, scene.go
-// (what is seen), recovery.go, view.go, alerts.go, verdict.go. The bench: bench.go, measure.go,
+// (what is seen), recovery.go, view.go, alerts.go, trial.go (verified on the way), console.go and
+// consoleproxy.go (the dashboard of all its pipelines), verdict.go. The bench: bench.go, measure.go,
 // latency.go. Chaos: chaos.go (flags), chaosbed.go (clusters), chaosordeal.go (the campaign on a
 // stage), its acts chaosprocess.go, chaosdisk.go, chaosnet.go and chaosservers.go, and
 // chaosverdict.go; in the child, detour.go and diskfault.go.

@@ -36,7 +36,6 @@ type fleetSpec struct {
 	pipeline string
 	dir      string // for state, settings and logs
 	count    int
-	http     string // address of the first instance; the others take free ports
 	settings *settings.Settings
 	token    string // api.token
 	override map[string]string
@@ -86,9 +85,6 @@ func (s fleetSpec) member(n int) (*instance, error) {
 		"http.listen":     "127.0.0.1:0",
 		"http.advertised": "",
 		"log.format":      "text",
-	}
-	if n == 1 && s.http != "" {
-		override["http.listen"] = s.http
 	}
 	for key, value := range s.override {
 		override[key] = value

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -51,13 +52,21 @@ func (c *cluster) verdict(ctx context.Context, spec verify.Spec, application str
 		return nil, fmt.Errorf("verify %s: %w", application, err)
 	}
 	defer source.Close()
-	report, err := verify.Check(ctx, verify.Options{Spec: spec, ApplicationID: application,
-		Source: source, Registry: c.schemas(), Progress: told})
-	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", application, err)
+	for began := time.Now(); ; {
+		report, err := verify.Check(ctx, verify.Options{Spec: spec, ApplicationID: application,
+			Source: verify.Still(source), Registry: c.schemas(), Progress: told})
+		if err == nil {
+			return report, nil
+		}
+		// Event time may move on, or the last transaction's markers may be on their way.
+		if !errors.Is(err, verify.ErrMoving) || time.Since(began) > stillLimit || ctx.Err() != nil {
+			return nil, fmt.Errorf("verify %s: %w", application, err)
+		}
 	}
-	return report, nil
 }
+
+// stillLimit bounds the wait for a moment in which an application writes nothing.
+const stillLimit = 30 * time.Second
 
 // printVerdict prints one table with a row per pipeline and then what differs.
 func printVerdict(w io.Writer, reports map[string]*verify.Report) error {

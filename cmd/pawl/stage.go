@@ -54,6 +54,7 @@ type act struct {
 	adm      *kadm.Client
 	fleet    *fleet
 	crasher  *crasher
+	trial    *trial
 	alerts   *alertTail
 	options  []kgo.Opt // of the producer of its load
 	sent     atomic.Int64
@@ -77,7 +78,7 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 	}
 	file := filepath.Join(st.dir, p.name+".yaml")
 	own := map[string]string{"state.dir": filepath.Join(st.dir, "state-"+p.name),
-		"http.listen": cmp.Or(st.options.http, "127.0.0.1:0")}
+		"http.listen": "127.0.0.1:0"}
 	for key, value := range override {
 		own[key] = value
 	}
@@ -94,7 +95,7 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 	}
 	t := &act{pipeline: p, settings: s, group: override["application.id"],
 		inputs: withPrefix(override["topic.prefix"], p.topics()...),
-		adm:    kadm.NewClient(cl)}
+		adm:    kadm.NewClient(cl), trial: newTrial()}
 	st.acts = append(st.acts, t)
 	streams := t.inputs[:len(p.inputs)]
 	if err := createInputs(ctx, t.adm, streams, st.options.partitions); err != nil {
@@ -105,7 +106,7 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 		return fmt.Errorf("find this program to start it again: %w", err)
 	}
 	spec := fleetSpec{exe: exe, pipeline: p.name, dir: st.dir,
-		count: st.options.instances, http: st.options.http, settings: base,
+		count: st.options.instances, settings: base,
 		token: base.Text("api.token"), override: override, event: st.view.event}
 	if st.shape != nil {
 		st.shape(&spec)
@@ -116,7 +117,8 @@ func (st *stage) add(ctx context.Context, p pipeline, base *settings.Settings) e
 	}
 	t.crasher = &crasher{fleet: t.fleet, adm: t.adm, group: t.group, topics: t.inputs,
 		every: st.options.crashEvery, turn: int(st.options.seed % uint64(st.options.instances)),
-		event: st.view.event}
+		event: st.view.event, held: t.trial.busy, orders: make(chan chan<- victim),
+		ended: make(chan struct{})}
 	return t.running(ctx, streams, st.options.partitions)
 }
 
@@ -224,9 +226,7 @@ func (st *stage) perform(ctx, life context.Context, settle func(context.Context)
 func (st *stage) start(t *act, loading, watching context.Context, load, watch *sync.WaitGroup,
 	failed chan<- error, stopLoad func()) {
 	if t.load == nil {
-		t.load = func(ctx context.Context) error {
-			return st.cluster.feed(ctx, t.pipeline, t.settings, st.feed(t))
-		}
+		t.load = func(ctx context.Context) error { return st.feedAndTry(ctx, t) }
 	}
 	load.Go(func() {
 		err := t.load(loading)
@@ -256,9 +256,10 @@ func (st *stage) start(t *act, loading, watching context.Context, load, watch *s
 
 // feed is an act's load.
 func (st *stage) feed(t *act) feed {
+	before := t.sent.Load()
 	return feed{rate: st.options.rate, seed: st.options.seed, poison: !st.options.clean,
 		users:   cmp.Or(st.options.users, t.pipeline.crowd),
-		options: t.options, told: func(sent int64) { t.sent.Store(sent) }}
+		options: t.options, told: func(sent int64) { t.sent.Store(before + sent) }}
 }
 
 // settle waits until all input is processed and stops the instances tidily.

@@ -103,6 +103,8 @@ type inputReport struct {
 	Offset    int64  `json:"offset"`
 	End       int64  `json:"end"`
 	LSO       int64  `json:"last_stable_offset"`
+	// Watermark is of the input's own records since the start; null before the first one.
+	Watermark *time.Time `json:"watermark"`
 }
 
 func reportStatus(pipeline string, s processor.Status, totals metrics.Totals) statusReport {
@@ -128,7 +130,13 @@ func reportStatus(pipeline string, s processor.Status, totals metrics.Totals) st
 			task.Watermark = &at
 		}
 		for _, in := range t.Inputs {
-			task.Inputs = append(task.Inputs, inputReport(in))
+			one := inputReport{Topic: in.Topic, Partition: in.Partition, Offset: in.Offset,
+				End: in.End, LSO: in.LSO}
+			if !in.Watermark.IsZero() {
+				at := in.Watermark.UTC()
+				one.Watermark = &at
+			}
+			task.Inputs = append(task.Inputs, one)
 		}
 		report.Tasks = append(report.Tasks, task)
 	}

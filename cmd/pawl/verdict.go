@@ -31,7 +31,7 @@ func (st *stage) judge(ctx context.Context) error {
 	reports := map[string]*verify.Report{}
 	for _, t := range st.acts {
 		bar := newProgress(st.app.stdout, "verifying "+t.pipeline.name, 0)
-		report, err := st.cluster.verdict(ctx, t.pipeline.spec(t.settings), t.group, bar.set)
+		report, err := st.verify(ctx, t, bar.set)
 		bar.finish()
 		if err != nil {
 			return err

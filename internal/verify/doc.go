@@ -24,6 +24,7 @@
 //
 // Files, in the order of use: model.go (Spec, Model), wire.go (values that a model knows as bytes),
 // prefix.go (a Spec under topic.prefix), source.go (where logs come from), kafka.go (a cluster as
-// a source), turn.go (tasks that were taken back), order.go (the merge), match.go (outputs and dead
-// letters), late.go, state.go (changelog, ledger), check.go (Check), report.go.
+// a source), still.go (one that nobody writes to), turn.go (tasks that were taken back), order.go
+// (the merge), match.go (outputs and dead letters), late.go, state.go (changelog, ledger), check.go
+// (Check), report.go.
 package verify
