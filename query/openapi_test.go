@@ -121,12 +121,10 @@ func worlds(t *testing.T) []world {
 		{views.options[0], []string{"/v1/pageviews/top", "/v1/pageviews/top?n=1",
 			"/v1/pageviews/top?n=0", "/v1/pageviews/top?n=1001", "/v1/pageviews/top?n=x"}},
 		{sensors.options[0], []string{"/v1/iot/sensors/s", "/v1/iot/sensors/x"}},
-		{active.options[0], []string{"/v1/activity/users/u", "/v1/activity/users/x"}},
-		{sessions.options[0], []string{"/v1/funnel", "/v1/funnel?steps=true",
-			"/v1/funnel?steps=x"}},
 		{active.options[0], []string{"/v1/activity/users/u", "/v1/activity/users/x",
 			"/v1/windows/per-minute/u", "/v1/windows/per-minute/x", "/v1/windows/x/u"}},
-		{sessions.options[0], []string{"/v1/funnel", "/v1/windows/session/u"}},
+		{sessions.options[0], []string{"/v1/funnel", "/v1/funnel?steps=true",
+			"/v1/funnel?steps=x", "/v1/windows/session/u"}},
 		{Options{State: func() State { return nil }}, []string{"/v1/funnel"}},
 	}
 }

@@ -87,8 +87,6 @@ var mayImport = map[string][]string{
 		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
 		"query/dashboard", "replay",
 		"schemas", "schemas/record", "statestore"},
-		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query", "query/dashboard",
-		"replay", "schemas", "schemas/record", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.

@@ -9,7 +9,4 @@
 // they are read: index.html; theme.js, before anything is drawn; app.js (the shell: routes, when to
 // ask again); api.js, history.js (rates and recoveries from looks at the API), chart.js, dom.js,
 // format.js, ratchet.js; pages/, a module for each page; style.css and pages.css.
-// Package dashboard serves the page that shows an application, from the binary alone.
-//
-// Files: dashboard.go (the handler), where.go (/dashboard.json).
 package dashboard

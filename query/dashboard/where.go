@@ -31,9 +31,6 @@ func (at Where) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store") // another process may answer here next
-// ServeHTTP answers /dashboard.json.
-func (at Where) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
 	encoded, err := json.Marshal(at)
 	if err != nil {
 		encoded = []byte("{}") // unreachable: text alone
@@ -41,5 +38,4 @@ func (at Where) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	if r.Method == http.MethodGet {
 		_, _ = w.Write(append(encoded, '\n')) // the client may have gone
 	}
-	_, _ = w.Write(append(encoded, '\n')) // the client may have gone
 }

@@ -208,7 +208,7 @@ function nav(current) {
     if (!entries.length) return null;
     return h("div", { class: "nav-group" }, h("h2", { id: `nav-${group}` }, group),
       h("ul", { "aria-labelledby": `nav-${group}` }, entries.map((e) => h("li", {},
-        h("a", { href: `#/${e.id}`, "data-keep": `nav-${e.id}`,
+        h("a", { href: `#/${e.id}`,
           "aria-current": e === current ? "page" : null }, e.title)))));
   });
   fill($("#nav"), groups);

@@ -20,7 +20,7 @@ function options(chart, width) {
   const axis = { stroke: colour("--soft"), grid, ticks: { show: false },
     font: `11px ${colour("--sans")}` };
   return {
-    width, height: chart.height, padding: small ? [4, 0, 2, 0] : [10, 8, 0, 0],
+    width, height: chart.height, padding: small ? [4, 0, 2, 0] : [10, 26, 0, 0],
     legend: { show: false },
     cursor: { show: !small, points: { size: 7 }, drag: { x: false, y: false } },
     scales: { x: { time: true }, y: { range: chart.range ?? ((_, low, high) =>

@@ -18,12 +18,42 @@ export function h(tag, attributes = {}, ...children) {
   return el;
 }
 
-// fill replaces what is inside. Whoever has the focus keeps it where the same control is again.
+// fill makes the children of an element what is given. What is there already is changed rather than
+// replaced, so that focus, selection, scrolling and a click under way survive. Listeners stay those
+// of the element that is kept: they read what they are about from its attributes.
 export function fill(el, ...children) {
-  const held = el.contains(document.activeElement) ? document.activeElement.dataset.keep : null;
-  el.replaceChildren(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
-  if (held) el.querySelector(`[data-keep="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
+  const wanted = children.flat().filter((c) => c !== null && c !== undefined && c !== false)
+    .map((c) => (c instanceof Node ? c : document.createTextNode(String(c))));
+  become(el, wanted);
   return el;
+}
+
+function become(el, wanted) {
+  wanted.forEach((fresh, i) => {
+    const old = el.childNodes[i];
+    if (!old) el.append(fresh);
+    else if (old !== fresh && !change(old, fresh)) old.replaceWith(fresh);
+  });
+  while (el.childNodes.length > wanted.length) el.lastChild.remove();
+}
+
+// change turns a node into what another one is, if they are of one kind.
+function change(old, fresh) {
+  if (old.nodeName !== fresh.nodeName || fresh.isConnected) return false;
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return true;
+  }
+  if (old.classList.contains("plot") || fresh.classList.contains("plot")) return false; // uPlot's
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name) && name !== "aria-disabled" && name !== "style") old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (name !== "style" && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  if (old.style.cssText !== fresh.style.cssText) old.style.cssText = fresh.style.cssText;
+  become(old, [...fresh.childNodes]);
+  return true;
 }
 
 // section is a titled part of a page.

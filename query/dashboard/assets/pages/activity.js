@@ -34,8 +34,7 @@ async function refresh(ctx, chosen, one, list) {
     "No batch is filling; is anything written to the user-events topic?"));
   fill(list, batches.length ? section("Batches that fill", `${batches.length} users; name another above`,
     table("Batches that fill", [
-      { label: "User", cell: (b) => h("a", { href: `#/activity/${encodeURIComponent(b.user)}`,
-        "data-keep": `user-${b.user}` }, b.user) },
+      { label: "User", cell: (b) => h("a", { href: `#/activity/${encodeURIComponent(b.user)}`}, b.user) },
       { label: "Events", num: true, cell: (b) => f.count(b.event_count) },
       { label: "Filled", cell: (b) => bar(b.event_count / batchSize, `${b.event_count} of ${batchSize}`) },
       { label: "Value", num: true, cell: (b) => f.value(b.total_value) },

@@ -36,8 +36,7 @@ async function refresh(ctx, view) {
 
 const columns = [
   { label: "Time", cell: (l) => f.time(l.time) },
-  { label: "Record", cell: (l) => h("a", { class: "mono", href: `#/deadletters/${encodeURIComponent(l.id)}`,
-    "data-keep": l.id }, l.id) },
+  { label: "Record", cell: (l) => h("a", { class: "mono", href: `#/deadletters/${encodeURIComponent(l.id)}`}, l.id) },
   { label: "State", cell: (l) => chip(l.state, kinds[l.state] ?? "") },
   { label: "Exception", cell: (l) => l.exception },
   { label: "What was wrong", cell: (l) => h("span", { class: "wrap" }, l.message) },
@@ -76,7 +75,7 @@ function parts(one) {
   const value = one.value ?? one.decoded;
   return h("div", {},
     value === undefined || value === null ? null : section("Value", null, h("pre", {}, text(value))),
-    raw ? section("Bytes", null, h("pre", {}, dump(raw))) : null,
+    raw ? section("Bytes", null, h("pre", { class: "dump", tabindex: "0" }, dump(raw))) : null,
     one.headers ? section("Headers", null, h("pre", {}, text(one.headers))) : null);
 }
 

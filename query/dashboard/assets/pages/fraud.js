@@ -17,8 +17,7 @@ const limitOf = (n, limit, show) => (limit === undefined ? show(n) : `${show(n)}
 
 const columns = (link) => [
   { label: "Time", cell: (a) => f.time(a.event_time) },
-  { label: "User", cell: (a) => (link ? h("a", { href: `#/fraud/${encodeURIComponent(a.user_id)}`,
-    "data-keep": `${a.topic}:${a.partition}:${a.offset}` }, a.user_id) : a.user_id) },
+  { label: "User", cell: (a) => (link ? h("a", { href: `#/fraud/${encodeURIComponent(a.user_id)}`}, a.user_id) : a.user_id) },
   { label: "Over", cell: over },
   { label: "Transactions", num: true, cell: (a) => limitOf(a.count, a.max_count, f.count) },
   { label: "Sum", num: true, cell: (a) => limitOf(a.total_cents, a.max_total_cents, f.money) },
@@ -78,14 +77,14 @@ function openUser(ctx, user) {
         throw error;
       })]);
     const alert = alerts.alerts.find((a) => idOf(a) === chosen) ?? alerts.alerts[0] ?? null;
-    const width = Math.max(280, Math.min(1100, body.clientWidth));
+    const width = Math.max(280, Math.min(1300, ctx.body.clientWidth));
     fill(body,
       alert || now ? story(alert, now, width)
         : empty("Nothing is known of this user", "No alert, and no transaction that a decision could count."),
       alerts.alerts.length ? section("Alerts of this user", "Choose one to see its window",
         table("Alerts of this user", [{ label: "", cell: (a) => h("button", { type: "button",
-          class: "link", "data-keep": idOf(a), "aria-pressed": String(a === alert),
-          click: () => { chosen = idOf(a); ctx.refresh(); } }, a === alert ? "shown" : "show") },
+          class: "link", "data-show": idOf(a), "aria-pressed": String(a === alert),
+          click: (e) => { chosen = e.currentTarget.dataset.show; ctx.refresh(); } }, a === alert ? "shown" : "show") },
         ...columns(false)], alerts.alerts, (a) => ({ "aria-current": a === alert ? "true" : null })))
         : null);
     ctx.stand(now ?? alerts);
@@ -104,12 +103,12 @@ function story(alert, now, width) {
   const inside = all.filter((t) => t.at > start && t.at <= end);
   const held = inside.reduce((n, t) => n + t.count, 0);
   const figures = h("dl", { class: "figures" },
-    fact("Transactions in the window", alert ? limitOf(alert.count, alert.max_count, f.count)
-      : f.count(now.count), alert && alert.count > (alert.max_count ?? Infinity)),
-    fact("Sum in the window", alert ? limitOf(alert.total_cents, alert.max_total_cents, f.money)
-      : f.money(now.total_cents), alert && alert.total_cents > (alert.max_total_cents ?? Infinity)),
-    fact("Window", `${f.clock(start)} – ${f.clock(end)}`, false),
-    fact("Now in the window", now ? `${f.count(now.count)}, ${f.money(now.total_cents)}` : f.none, false));
+    fact("Transactions in the window", f.count((alert ?? now).count),
+      alert?.max_count === undefined ? "" : `of ${f.count(alert.max_count)}`, alert && alert.count > (alert.max_count ?? Infinity)),
+    fact("Sum in the window", f.money((alert ?? now).total_cents),
+      alert?.max_total_cents === undefined ? "" : `of ${f.money(alert.max_total_cents)}`, alert && alert.total_cents > (alert.max_total_cents ?? Infinity)),
+    fact("Window", f.clock(start), `to ${f.clock(end)}`, false),
+    fact("Now in the window", now ? f.count(now.count) : f.none, now ? f.money(now.total_cents) : "", false));
   const gone = alert && held < alert.count;
   return h("div", {}, figures, section(alert ? "The window that led to the flag" : "The window now",
     gone ? `${f.count(held)} of its ${f.count(alert.count)} transactions are still in the state; the rest can count no more.` : null,
@@ -117,9 +116,9 @@ function story(alert, now, width) {
       : empty("Its transactions are gone", "They are older than any window that is still open; the alert's own numbers stand above.")));
 }
 
-function fact(label, value, bad) {
+function fact(label, value, small, bad) {
   return h("div", { class: `figure${bad ? " bad" : ""}` }, h("dt", {}, label),
-    h("dd", { class: "value" }, value));
+    h("dd", { class: "value" }, value, small ? h("small", {}, small) : null));
 }
 
 // timeline draws the running count and sum of the window, a step for each transaction.

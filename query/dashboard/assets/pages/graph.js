@@ -3,7 +3,11 @@
 import { empty, fill, h, section, table } from "../dom.js";
 import * as f from "../format.js";
 
-const box = { width: 196, height: 56, across: 84, down: 22, margin: 14 };
+const box = { height: 56, down: 22, margin: 14 };
+
+// sizes are smaller where there is little room.
+const sizes = (room) => (room < 560 ? { ...box, width: 140, least: 56, letters: 17 }
+  : { ...box, width: 196, least: 84, letters: 25 });
 
 export function open(ctx) {
   const drawing = h("div", { class: "graph", tabindex: "0", role: "region",
@@ -23,7 +27,7 @@ export function open(ctx) {
       const key = JSON.stringify([topology.nodes.map((n) => n.id), topology.edges.map((e) =>
         [e.from, e.to])]);
       if (key !== shape) {
-        parts = draw(topology, drawing.clientWidth);
+        parts = draw(topology, ctx.body.clientWidth);
         fill(drawing, parts.svg);
         shape = key;
       }
@@ -59,6 +63,7 @@ const order = { input: 0, step: 1, output: 2, store: 3 };
 
 // places spreads the columns over the room there is, and keeps them apart where it is short.
 function places(topology, room) {
+  const box = sizes(room);
   const rank = ranks(topology);
   const columns = [];
   for (const n of topology.nodes) (columns[rank.get(n.id)] ??= []).push(n);
@@ -67,7 +72,7 @@ function places(topology, room) {
   const tallest = Math.max(...filled.map((c) => c.length));
   const height = tallest * (box.height + box.down) - box.down + 2 * box.margin;
   const spare = (room - 2 * box.margin - filled.length * box.width) / Math.max(1, filled.length - 1);
-  const across = Math.max(box.across, Math.min(260, Math.floor(spare)));
+  const across = Math.max(box.least, Math.min(260, Math.floor(spare)));
   const at = new Map();
   filled.forEach((column, x) => {
     const own = column.length * (box.height + box.down) - box.down;
@@ -75,11 +80,11 @@ function places(topology, room) {
       y: (height - own) / 2 + y * (box.height + box.down) }));
   });
   const width = filled.length * (box.width + across) - across + 2 * box.margin;
-  return { at, width, height };
+  return { at, width, height, box };
 }
 
 function draw(topology, room) {
-  const { at, width, height } = places(topology, room);
+  const { at, width, height, box } = places(topology, room);
   const many = (end, id) => topology.edges.filter((e) => e[end] === id).length;
   const svg = h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": `${topology.pipeline}: ${topology.nodes.length} nodes; the table below has them` });
@@ -105,7 +110,7 @@ function draw(topology, room) {
     const p = at.get(n.id);
     const flow = h("text", { class: "flow", x: p.x + box.width - 10, y: p.y + 43,
       "text-anchor": "end" });
-    const name = n.name.length > 25 ? `${n.name.slice(0, 24)}…` : n.name;
+    const name = n.name.length > box.letters ? `${n.name.slice(0, box.letters - 1)}…` : n.name;
     svg.append(h("g", { class: `node ${n.kind}` }, h("title", {}, `${n.kind} ${n.name}`),
       h("rect", { x: p.x, y: p.y, width: box.width, height: box.height, rx: n.kind === "step" ? 3 : 0 }),
       h("text", { x: p.x + 10, y: p.y + 23 }, name),
@@ -125,7 +130,7 @@ function update({ edgeParts, nodeParts }, topology) {
     const part = edgeParts.get(`${e.from}→${e.to}`);
     if (!part) continue;
     part.line.setAttribute("class", e.rate > 0 ? "edge live" : "edge");
-    part.line.setAttribute("stroke-width", String(e.rate > 0 ? 2.5 + Math.min(4, Math.log10(1 + e.rate)) : 1));
+    part.line.setAttribute("stroke-width", String(e.rate > 0 ? 2 + Math.min(2.5, 0.7 * Math.log10(1 + e.rate)) : 1));
     part.rate.textContent = e.rate == null ? "" : f.rate(e.rate);
   }
 }

@@ -90,16 +90,14 @@ function recovery(watch, own) {
 }
 
 function pipelines(ctx, demo) {
-  const columns = [
-    { label: "Pipeline", cell: (w) => w.pipeline.name },
-    { label: "State", cell: (w) => standing(w) },
+  const columns = [{ label: "Pipeline", cell: (w) => w.pipeline.name }];
+  if (demo) columns.push(...controls(ctx, demo));
+  columns.push({ label: "State", cell: (w) => standing(w) },
     { label: "Records/s", num: true, cell: (w) => f.rate(w.newest?.rate) },
     { label: "p99", num: true, cell: (w) => (w.newest?.p99 ? `< ${f.millis(w.newest.p99)}` : f.none) },
     { label: "Lag", num: true, cell: (w) => f.count(w.newest?.lag) },
-    { label: "Aborts", num: true, cell: (w) => f.count(w.aborts) },
-  ];
-  if (demo) columns.push(...controls(ctx, demo));
-  else {
+    { label: "Aborts", num: true, cell: (w) => f.count(w.aborts) });
+  if (!demo) {
     columns.push({ label: "Recoveries", num: true, cell: (w) => f.count(w.recoveries) },
       { label: "Last took", num: true, cell: (w) => f.duration(w.lastRecovery ?? NaN) });
   }
@@ -126,20 +124,19 @@ function controls(ctx, demo) {
     ctx.announce(said(answer));
   });
   const button = (w, action, path, label, said) => h("button", { type: "button",
-    "data-action": action, "data-pipeline": w.pipeline.name,
-    "data-keep": `${action}-${w.pipeline.name}`, "aria-label": `${label} ${w.pipeline.name}`,
+    "data-action": action, "data-pipeline": w.pipeline.name, "aria-label": `${label} ${w.pipeline.name}`,
     class: action === "kill" ? "danger" : null, click: (e) => post(e, path, w, said) }, label);
   return [
+    { label: "Try", cell: (w) => h("span", { class: "row" },
+      button(w, "kill", "/demo/kill", "Kill", (a) =>
+        `Killed ${a.instance ?? a.name ?? "an instance"} of ${w.pipeline.name}`),
+      button(w, "verify", "/demo/verify", "Verify", () => `Verifying ${w.pipeline.name}`)) },
     { label: "Crashes", num: true, cell: (w) => f.count(of(w).crashes) },
     { label: "Recovered in", num: true, cell: (w) => h("span", { "data-recovery": true,
       "data-pipeline": w.pipeline.name }, of(w).last_recovery_seconds == null
       ? f.none : f.duration(of(w).last_recovery_seconds)) },
     { label: "Oracle", cell: (w) => h("span", { "data-verdict": of(w).verdict ?? "none",
       "data-pipeline": w.pipeline.name }, verdict(of(w))) },
-    { label: "", cell: (w) => h("span", { class: "row" },
-      button(w, "kill", "/demo/kill", "Kill", (a) =>
-        `Killed ${a.instance ?? a.name ?? "an instance"} of ${w.pipeline.name}`),
-      button(w, "verify", "/demo/verify", "Verify", () => `Verifying ${w.pipeline.name}`)) },
   ];
 }
 

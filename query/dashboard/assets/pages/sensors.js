@@ -67,8 +67,7 @@ function announce(ctx, view, alerts) {
 
 const alertColumns = [
   { label: "Time", cell: (a) => f.time(a.event_time) },
-  { label: "Sensor", cell: (a) => h("a", { href: `#/sensors/${encodeURIComponent(a.sensor_id)}`,
-    "data-keep": idOf(a) }, a.sensor_id) },
+  { label: "Sensor", cell: (a) => h("a", { href: `#/sensors/${encodeURIComponent(a.sensor_id)}`}, a.sensor_id) },
   { label: "What", cell: (a) => chip(f.words(a.type), a.severity === "HIGH" ? "bad" : "busy") },
   { label: "Measured", num: true, cell: (a) => measured(a.type, a.value) },
   { label: "Bound", num: true, cell: (a) => measured(a.type, a.threshold) },
@@ -88,8 +87,7 @@ function showList(view, sensors, alerts) {
   }
   const loud = (s) => alerts.filter((a) => a.sensor_id === s.sensor_id).length;
   fill(view.list, section("Sensors", `${sensors.length} shown; name another above`, table("Sensors", [
-    { label: "Sensor", cell: (s) => h("a", { href: `#/sensors/${encodeURIComponent(s.sensor_id)}`,
-      "data-keep": `sensor-${s.sensor_id}` }, s.sensor_id) },
+    { label: "Sensor", cell: (s) => h("a", { href: `#/sensors/${encodeURIComponent(s.sensor_id)}`}, s.sensor_id) },
     { label: "Readings", num: true, cell: (s) => f.count(s.count) },
     { label: "Now", num: true, cell: (s) => `${f.measure(s.readings[0]?.temperature)} °C` },
     { label: "Mean", num: true, cell: (s) => `${f.measure(s.avg_temperature)} °C` },
