@@ -73,16 +73,18 @@ func TestTabReachesAll(t *testing.T) {
 	}
 }
 
-// reachesAll presses Tab until it begins again.
+// reachesAll presses Tab from where the page has put the focus until it has gone all around.
 func reachesAll(t *tab, p place) {
 	t.show(p)
-	evaluate[bool](t, `document.activeElement.blur(); scrollTo(0, 0); true`)
 	want := evaluate[[]string](t, reachable)
 	var stops []string
 	for range mostStops {
 		t.key(kb.Tab)
 		f := t.focus()
-		if f.Body || len(stops) > 0 && f.Name == stops[0] {
+		if f.Body {
+			continue // the end: the next is the first
+		}
+		if len(stops) > 0 && f.Name == stops[0] {
 			break
 		}
 		if !f.Marked {
@@ -97,7 +99,7 @@ func reachesAll(t *tab, p place) {
 	for _, name := range want {
 		// Rows of live data come and go meanwhile.
 		if !slices.Contains(stops, name) && slices.Contains(now, name) {
-			t.Errorf("Tab does not come to %s; it went through %q", name, stops)
+			t.Errorf("Tab does not come to %s; it comes to %q", name, stops)
 		}
 	}
 }

@@ -45,8 +45,12 @@ func (t *tab) show(p place) {
 	t.Helper()
 	t.visit(p)
 	t.until(showLimit, "live data in "+p.String(), fmt.Sprintf(
-		`document.body.dataset.ready === %q && document.querySelector("main").dataset.page === %[1]q`,
-		p.page))
+		`document.querySelector("[data-error]")?.innerText.trim() ||
+			document.body.dataset.ready === %q &&
+			document.querySelector("main").dataset.page === %[1]q`, p.page))
+	if text := textOf(t, "[data-error]"); text != "" {
+		t.Fatalf("%v says: %s", p, text)
+	}
 }
 
 // visit is show without waiting for what the page has to tell.
