@@ -11,7 +11,7 @@ import (
 )
 
 // chartTime is how much history the charts of a picture have at least.
-const chartTime = 30 * time.Second
+const chartTime = 15 * time.Second
 
 // TestScreenshots writes a picture of every page in each look, whole, not only what the window
 // shows, into the folder that PAWL_SCREENSHOTS names.
@@ -31,15 +31,19 @@ func TestScreenshots(t *testing.T) {
 		tabs = append(tabs, tab)
 	}
 	evaluate[bool](tabs[0], fmt.Sprintf("new Promise((done) => setTimeout(() => done(true), %d))",
-		min(chartTime, actionLimit*3/4).Milliseconds()))
+		chartTime.Milliseconds()))
 	for i, l := range looks {
 		for _, p := range picturePlaces() {
-			tabs[i].show(p)
-			picture := get(tabs[i], "take a picture of "+p.String(), chromedp.FullScreenshot(100))
-			name := filepath.Join(dir, fmt.Sprintf("%s-%v.png", p.page, l))
-			if err := os.WriteFile(name, picture, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			t.Run(fmt.Sprintf("%s-%v", p.page, l), func(t *testing.T) {
+				tabs[i].TB = t
+				tabs[i].show(p)
+				picture := get(tabs[i], "take a picture of "+p.String(),
+					chromedp.FullScreenshot(100))
+				name := filepath.Join(dir, fmt.Sprintf("%s-%v.png", p.page, l))
+				if err := os.WriteFile(name, picture, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			})
 		}
 	}
 	t.Logf("pictures are in %s", dir)
