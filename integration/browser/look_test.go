@@ -37,8 +37,8 @@ func (l look) width() int64 {
 func (l look) actions() []chromedp.Action[chromedp.Void] {
 	size := chromedp.EmulateViewport(l.width(), 900)
 	if l.device == "phone" {
-		size = chromedp.EmulateViewport(l.width(), 844, chromedp.EmulateMobile, chromedp.EmulateTouch,
-			chromedp.EmulateScale(2))
+		size = chromedp.EmulateViewport(l.width(), 844, chromedp.EmulateMobile,
+			chromedp.EmulateTouch, chromedp.EmulateScale(2))
 	}
 	features := []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: cmp.Or(l.theme, "light")}}
