@@ -13,6 +13,11 @@ import (
 // chartTime is how much history the charts of a picture have at least.
 const chartTime = 15 * time.Second
 
+// atRest waits until whatever moves into its place is there; what moves for ever may.
+const atRest = `Promise.allSettled(document.getAnimations()
+	.filter((a) => a.effect.getComputedTiming().endTime !== Infinity)
+	.map((a) => a.finished)).then(() => true)`
+
 // TestScreenshots writes a picture of every page in each look, whole, not only what the window
 // shows, into the folder that PAWL_SCREENSHOTS names.
 func TestScreenshots(t *testing.T) {
@@ -37,6 +42,7 @@ func TestScreenshots(t *testing.T) {
 			t.Run(fmt.Sprintf("%s-%v", p.page, l), func(t *testing.T) {
 				tabs[i].TB = t
 				tabs[i].show(p)
+				evaluate[bool](tabs[i], atRest)
 				picture := get(tabs[i], "take a picture of "+p.String(),
 					chromedp.FullScreenshot(100))
 				name := filepath.Join(dir, fmt.Sprintf("%s-%v.png", p.page, l))
