@@ -19,7 +19,8 @@ PIPELINES = $(addprefix ./pipelines/,fraud iot activity pageviews funnel)
 SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race sim simulated mutants lint rules tidy golden fuzz servers integration demo chaos soak bench clean
+.PHONY: help build test race sim simulated mutants lint rules tidy golden fuzz servers integration \
+	browser screenshots demo chaos soak bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +73,14 @@ servers: ## Fetch Apache Kafka and Apicurio into .servers (Java 17, Maven; once)
 
 integration: servers ## Run the tests on real servers; none may be skipped (Java 17)
 	PAWL_REQUIRE_SERVERS=1 $(GO) test -count=1 -p 1 -timeout 30m ./integration/...
+
+browser: ## Test the dashboard in real Chromium (Debian's chromium)
+	PAWL_REQUIRE_CHROMIUM=1 $(GO) test -count=1 -timeout 10m ./integration/browser
+
+screenshots: ## Write a picture of every page of the dashboard into bin/screenshots (Chromium)
+	@PAWL_REQUIRE_CHROMIUM=1 PAWL_SCREENSHOTS=$(CURDIR)/bin/screenshots $(GO) test -count=1 \
+		-timeout 10m ./integration/browser -run '^TestScreenshots$$'
+	@echo "$$(ls bin/screenshots/*.png | wc -l) pictures are in $(CURDIR)/bin/screenshots"
 
 demo: ## Run the demo; DEMO='--duration 30s --rate 5000'
 	$(GO) run ./cmd/pawl demo $(DEMO)

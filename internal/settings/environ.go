@@ -17,7 +17,8 @@ func envName(name string) string {
 // notSettings are variables of the prefix that other parts of the project read.
 func notSettings() []string {
 	return []string{"PAWL_KILL_AT", "PAWL_DETOUR", "PAWL_DISK_FAULT", "PAWL_MUTANT",
-		"PAWL_KAFKA", "PAWL_REGISTRY", "PAWL_SERVERS_DIR", "PAWL_REQUIRE_SERVERS", "PAWL_CONFIG"}
+		"PAWL_KAFKA", "PAWL_REGISTRY", "PAWL_SERVERS_DIR", "PAWL_REQUIRE_SERVERS", "PAWL_CONFIG",
+		"PAWL_CHROMIUM", "PAWL_REQUIRE_CHROMIUM", "PAWL_SCREENSHOTS"}
 }
 
 // serviceLink matches what Kubernetes puts into every container for a Service whose name starts

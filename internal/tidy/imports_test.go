@@ -32,7 +32,8 @@ var mayImport = map[string][]string{
 	"deadletter": {"internal/verify", "processor", "schemas"},
 
 	"query/dashboard": {},
-	"query":           {"deadletter", "internal/recent", "processor", "schemas/record", "statestore"},
+	"query": {"deadletter", "internal/recent", "processor", "schemas/record",
+		"statestore"},
 	"query/past": {"checkpoint", "processor", "query", "schemas", "schemas/record",
 		"statestore"},
 
@@ -82,6 +83,7 @@ var mayImport = map[string][]string{
 	"integration/harness/servers": {"integration/harness/process"},
 	"integration/harness":         {"integration/harness/process", "integration/harness/servers"},
 	"integration/peer":            {},
+	"integration/browser":         {},
 	"integration/sim":             {},
 	"integration":                 {},
 
