@@ -19,7 +19,7 @@ PIPELINES = $(addprefix ./pipelines/,fraud iot activity pageviews funnel)
 SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race sim simulated mutants lint rules tidy golden fuzz servers integration demo chaos soak bench clean
+.PHONY: help build test race sim simulated mutants lint rules deploy tidy golden fuzz servers integration demo chaos soak bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +55,11 @@ rules: ## Check the alert rules and run their unit tests (promtool, of Debian's 
 	@command -v promtool >/dev/null || { echo "rules are not tested: promtool is missing;" \
 		"install Debian's prometheus"; test -z "$$PAWL_REQUIRE_PROMTOOL"; exit; }; \
 	promtool check rules deploy/prometheus/pawl.rules.yaml && \
+		promtool check config deploy/prometheus/prometheus.yaml && \
 		promtool test rules deploy/prometheus/pawl.rules.test.yaml
+
+deploy: ## Check image, compose files, Helm chart and systemd unit (the first time takes minutes)
+	cd deploy/check && $(GO) vet . && $(GO) test -count=1 .
 
 tidy: ## Check the house rules
 	$(GO) test ./internal/tidy

@@ -199,6 +199,13 @@ func TestComposeNames(t *testing.T) {
 				}
 			}
 		}
+		registry := p.Services["schema-registry"]
+		for variable := range registry.Environment {
+			confluent := strings.HasPrefix(registry.Image, "confluentinc/")
+			if confluent != strings.HasPrefix(variable, "SCHEMA_REGISTRY_") {
+				t.Errorf("%s is a variable of the other registry", variable)
+			}
+		}
 		var scraped struct {
 			Configs []struct {
 				Static []struct{ Targets []string } `json:"static_configs"`

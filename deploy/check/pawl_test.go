@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,8 +40,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	return binaryFile(), nil
 })
 
-// TestMain removes the binary at the end, if one was built.
+// TestMain removes the binary at the end, if one was built. Helm tells of the chart's links each time.
 func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	code := m.Run()
 	_ = os.Remove(binaryFile())
 	os.Exit(code)
@@ -65,10 +67,9 @@ func pawl(t *testing.T, env []string, args ...string) (stdout, stderr string, er
 }
 
 // effective are the settings as pawl understood them, by name.
-type effective map[string]struct {
-	Value  string `json:"value"`
-	Source string `json:"source"`
-}
+type effective map[string]setting
+
+type setting struct{ Name, Value, Source string }
 
 // duration is a setting's value.
 func (e effective) duration(t *testing.T, name string) time.Duration {
@@ -100,18 +101,13 @@ func accepted(t *testing.T, pipeline, file string, env []string) effective {
 	if err != nil {
 		t.Fatalf("pawl refuses the settings: %v\n%s", err, errs)
 	}
-	var report struct {
-		Settings []struct{ Name, Value, Source string } `json:"settings"`
-	}
+	var report struct{ Settings []setting }
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatal(err)
 	}
 	found := effective{}
 	for _, s := range report.Settings {
-		found[s.Name] = struct {
-			Value  string `json:"value"`
-			Source string `json:"source"`
-		}{s.Value, s.Source}
+		found[s.Name] = s
 	}
 	return found
 }

@@ -78,6 +78,8 @@ var mayImport = map[string][]string{
 	"integration/sim":             {},
 	"integration":                 {},
 
+	"deploy/check": {}, // a module of its own, with tests alone
+
 	"cmd/pawl": {"audit", "checkpoint", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
 		"internal/metrics", "internal/recovery", "internal/settings", "internal/tracing",
