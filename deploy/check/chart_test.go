@@ -118,7 +118,8 @@ func TestChartPod(t *testing.T) {
 		}
 	}
 	if c.StartupProbe.HTTPGet.Path != "/ping" {
-		t.Errorf("a start is watched by %s: a long restore would be killed", c.StartupProbe.HTTPGet.Path)
+		t.Errorf("a start is watched by %s: a long restore would be killed",
+			c.StartupProbe.HTTPGet.Path)
 	}
 	user := instructions(t, "USER")[0]
 	switch s, p := c.SecurityContext, spec.SecurityContext; {
@@ -127,14 +128,16 @@ func TestChartPod(t *testing.T) {
 		*spec.EnableServiceLinks, p.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault:
 		t.Errorf("the pod may do more than it needs: %v, %v", s, p)
 	case !strings.HasPrefix(user, "65532:") || *p.RunAsUser != 65532 || *p.FSGroup != 65532:
-		t.Errorf("the image's user is %s, the pod's %d with volumes of %d", user, *p.RunAsUser, *p.FSGroup)
+		t.Errorf("the image's user is %s, the pod's %d with volumes of %d", user, *p.RunAsUser,
+			*p.FSGroup)
 	}
 	mounts := map[string]string{}
 	for _, m := range c.VolumeMounts {
 		mounts[m.Name] = m.MountPath
 	}
 	claim := r.set.Spec.VolumeClaimTemplates[0]
-	if mounts[claim.Name] != instructions(t, "VOLUME")[0] || claim.Spec.Resources.Requests.Storage().IsZero() {
+	if mounts[claim.Name] != instructions(t, "VOLUME")[0] ||
+		claim.Spec.Resources.Requests.Storage().IsZero() {
 		t.Errorf("the claim %s is at %q", claim.Name, mounts[claim.Name])
 	}
 	if keep := r.set.Spec.PersistentVolumeClaimRetentionPolicy; keep.WhenScaled != "Retain" ||
@@ -196,10 +199,11 @@ func TestChartScaling(t *testing.T) {
 
 // TestChartNetwork: with egress rules, names and the other instances can still be reached.
 func TestChartNetwork(t *testing.T) {
-	if r := installed(t, minimal); len(r.network.Spec.PolicyTypes) != 1 || r.network.Spec.Egress != nil {
-		t.Errorf("without rules, connections outwards are limited: %v", r.network.Spec)
+	r := installed(t, minimal)
+	if n := r.network.Spec; len(n.PolicyTypes) != 1 || n.Egress != nil {
+		t.Errorf("without rules, connections outwards are limited: %v", n)
 	}
-	r := installed(t, everything)
+	r = installed(t, everything)
 	if n := r.network.Spec; len(n.PolicyTypes) != 2 || len(n.Egress) != 3 ||
 		n.Egress[0].Ports[0].Port.IntVal != 53 || n.Egress[1].Ports[0].Port.StrVal != "http" ||
 		len(n.Ingress[0].From) != 2 {
@@ -217,11 +221,13 @@ func TestChartSettingsRestart(t *testing.T) {
 	}
 }
 
-// TestChartMonitoring: rules and dashboards are those of the repository, and Prometheus has the token.
+// TestChartMonitoring: rules and dashboards are those of the repository, and Prometheus has the
+// token.
 func TestChartMonitoring(t *testing.T) {
 	r := installed(t, everything)
 	var rules any
-	if err := yaml.Unmarshal([]byte(read(t, deploy, "prometheus", "pawl.rules.yaml")), &rules); err != nil {
+	text := read(t, deploy, "prometheus", "pawl.rules.yaml")
+	if err := yaml.Unmarshal([]byte(text), &rules); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(r.foreign["PrometheusRule"]["spec"], rules) {
@@ -237,8 +243,9 @@ func TestChartMonitoring(t *testing.T) {
 		}
 	}
 	endpoint := r.foreign["PodMonitor"]["spec"].(map[string]any)["podMetricsEndpoints"].([]any)[0]
+	token := map[string]any{"name": "pawl", "key": "token"}
 	want := map[string]any{"port": "http", "path": "/metrics", "interval": "15s",
-		"authorization": map[string]any{"credentials": map[string]any{"name": "pawl", "key": "token"}}}
+		"authorization": map[string]any{"credentials": token}}
 	if !reflect.DeepEqual(endpoint, want) {
 		t.Errorf("Prometheus scrapes %v", endpoint)
 	}

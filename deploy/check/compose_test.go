@@ -99,7 +99,8 @@ func TestComposeHolds(t *testing.T) {
 			}
 			for _, port := range s.Ports {
 				if other := taken[port.Published]; other != "" || port.HostIP != "127.0.0.1" {
-					t.Errorf("%s: port %s:%s, taken by %q", name, port.HostIP, port.Published, other)
+					t.Errorf("%s: port %s:%s, taken by %q", name, port.HostIP, port.Published,
+						other)
 				}
 				taken[port.Published] = name
 			}
@@ -139,7 +140,8 @@ func TestComposeSettings(t *testing.T) {
 			if s.Build == nil {
 				continue
 			}
-			if _, errs, err := pawl(t, nil, append(slices.Clone(s.Command), "--help")...); err != nil {
+			help := append(slices.Clone(s.Command), "--help")
+			if _, errs, err := pawl(t, nil, help...); err != nil {
 				t.Errorf("%s: pawl %v: %v\n%s", name, s.Command, err, errs)
 			}
 			if s.Command[0] != "run" {
@@ -179,7 +181,8 @@ func TestComposeSettings(t *testing.T) {
 	})
 }
 
-// TestComposeNames: every address in a setting is that of a service, and Kafka's that of a listener.
+// TestComposeNames: every address in a setting is that of a service, and Kafka's that of a
+// listener.
 func TestComposeNames(t *testing.T) {
 	eachVariant(t, func(t *testing.T, p *types.Project) {
 		kafka := *p.Services["kafka"].Environment["KAFKA_ADVERTISED_LISTENERS"]
@@ -188,7 +191,8 @@ func TestComposeNames(t *testing.T) {
 				if value == nil || !strings.Contains(variable, "BOOTSTRAP") {
 					continue
 				}
-				if at := (*value)[strings.LastIndex(*value, "/")+1:]; !strings.Contains(kafka, "://"+at) {
+				at := (*value)[strings.LastIndex(*value, "/")+1:]
+				if !strings.Contains(kafka, "://"+at) {
 					t.Errorf("%s: %s=%s is no listener of %s", name, variable, *value, kafka)
 				}
 			}

@@ -50,8 +50,10 @@ func TestImageBinaryIsStatic(t *testing.T) {
 
 // TestImageIsBuiltWithTheModulesGo: with an older Go nothing builds, with a newer one nobody tests.
 func TestImageIsBuiltWithTheModulesGo(t *testing.T) {
-	from := regexp.MustCompile(`golang:(\d+\.\d+)\.\d+ AS`).FindStringSubmatch(instructions(t, "FROM")[0])
-	module := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read(t, root, "go.mod"))
+	from := regexp.MustCompile(`golang:(\d+\.\d+)\.\d+ AS`).
+		FindStringSubmatch(instructions(t, "FROM")[0])
+	module := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).
+		FindStringSubmatch(read(t, root, "go.mod"))
 	if from == nil || module == nil || from[1] != module[1] {
 		t.Errorf("the Dockerfile builds with %v, go.mod says %v", from, module)
 	}

@@ -26,7 +26,8 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	command := regexp.MustCompile(`(?m)^ +go build .* -o /out/pawl (\./cmd/pawl)$`).FindString(string(text))
+	command := regexp.MustCompile(`(?m)^ +go build .* -o /out/pawl \./cmd/pawl$`).
+		FindString(string(text))
 	if command == "" {
 		return "", errors.New("the Dockerfile has no go build … -o /out/pawl ./cmd/pawl")
 	}
@@ -40,7 +41,8 @@ var binary = sync.OnceValues(func() (string, error) {
 	return binaryFile(), nil
 })
 
-// TestMain removes the binary at the end, if one was built. Helm tells of the chart's links each time.
+// TestMain removes the binary at the end, if one was built. Helm tells of the chart's links each
+// time.
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	code := m.Run()

@@ -74,7 +74,7 @@ func render(values string) (map[string]string, error) {
 	if err := yaml.Unmarshal([]byte(values), &given); err != nil {
 		return nil, err
 	}
-	release := common.ReleaseOptions{Name: "prod", Namespace: "streams", Revision: 1, IsInstall: true}
+	release := common.ReleaseOptions{Name: "prod", Namespace: "streams", IsInstall: true}
 	all, err := util.ToRenderValues(c, given, release, common.DefaultCapabilities)
 	if err != nil {
 		return nil, err
@@ -82,8 +82,8 @@ func render(values string) (map[string]string, error) {
 	return engine.Render(c, all)
 }
 
-// release is what the chart makes of values, decoded strictly: a field that Kubernetes does not know
-// is an error.
+// release is what the chart makes of values, decoded strictly: a field that Kubernetes does not
+// know is an error.
 type release struct {
 	set         apps.StatefulSet
 	api, inside core.Service

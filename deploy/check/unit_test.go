@@ -61,7 +61,8 @@ func TestUnitSettings(t *testing.T) {
 	}
 	// The variables that are commented out must be right too.
 	pair := regexp.MustCompile(`(?m)^#?([A-Z][A-Z_]+=.*)$`)
-	for _, m := range pair.FindAllStringSubmatch(read(t, deploy, "systemd", "fraud.env.example"), -1) {
+	example := read(t, deploy, "systemd", "fraud.env.example")
+	for _, m := range pair.FindAllStringSubmatch(example, -1) {
 		env = append(env, m[1])
 	}
 	file := filepath.Join(t.TempDir(), "fraud.yaml")
