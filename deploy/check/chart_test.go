@@ -157,6 +157,9 @@ func TestChartPod(t *testing.T) {
 func TestChartSelectors(t *testing.T) {
 	r := installed(t, minimal)
 	labels := r.set.Spec.Template.Labels
+	if _, ok := labels["helm.sh/chart"]; ok {
+		t.Error("another version of the chart restarts the instances")
+	}
 	spread := r.set.Spec.Template.Spec.TopologySpreadConstraints
 	for what, selector := range map[string]map[string]string{
 		"set": r.set.Spec.Selector.MatchLabels, "service": r.api.Spec.Selector,
