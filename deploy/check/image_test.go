@@ -2,7 +2,9 @@ package check
 
 import (
 	"debug/elf"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -43,7 +45,10 @@ func TestImageBinaryIsStatic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, errs)
 	}
-	if !regexp.MustCompile(`^pawl \S+ commit [0-9a-f]{12}(\+dirty)? go1\.`).MatchString(out) {
+	stamped := regexp.MustCompile(`^pawl \S+ commit [0-9a-f]{12}(\+dirty)? go1\.`)
+	if info, err := os.Stat(filepath.Join(root, ".git")); err != nil || !info.IsDir() {
+		t.Log("Go stamps the commit in a clone only, which this is not")
+	} else if !stamped.MatchString(out) {
 		t.Errorf("pawl version says %q: version and commit are not in it", out)
 	}
 }

@@ -34,7 +34,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	command = strings.Replace(command, "/out/pawl", binaryFile(), 1)
 	cmd := exec.Command("sh", "-ec", command)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "BUILDVCS=auto", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", strings.TrimSpace(command), err, out)
 	}
