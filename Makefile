@@ -3,7 +3,8 @@
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What the race detector runs over: all but the tests on real servers.
-RACE = ./processor/... ./statestore/... ./schemas/... ./audit/... ./internal/... ./pipelines/... \
+RACE = ./processor/... ./statestore/... ./schemas/... ./query/... ./deadletter/... ./audit/... \
+	./internal/... ./pipelines/... \
 	./cmd/... ./examples/...
 # What has tests that need franz-go built for simulated time.
 SIMULATED = ./integration/sim ./internal/sim ./processor/processortest ./examples/...
@@ -19,8 +20,8 @@ PIPELINES = $(addprefix ./pipelines/,fraud iot activity pageviews funnel)
 SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race sim simulated mutants lint rules tidy golden fuzz servers integration \
-	browser screenshots demo chaos soak bench clean
+.PHONY: help build test race sim simulated mutants lint rules deploy tidy golden fuzz servers \
+	integration browser screenshots demo chaos soak bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,7 +57,11 @@ rules: ## Check the alert rules and run their unit tests (promtool, of Debian's 
 	@command -v promtool >/dev/null || { echo "rules are not tested: promtool is missing;" \
 		"install Debian's prometheus"; test -z "$$PAWL_REQUIRE_PROMTOOL"; exit; }; \
 	promtool check rules deploy/prometheus/pawl.rules.yaml && \
+		promtool check config deploy/prometheus/prometheus.yaml && \
 		promtool test rules deploy/prometheus/pawl.rules.test.yaml
+
+deploy: ## Check image, compose files, Helm chart and systemd unit (the first time takes minutes)
+	cd deploy/check && $(GO) vet . && $(GO) test -count=1 .
 
 tidy: ## Check the house rules
 	$(GO) test ./internal/tidy

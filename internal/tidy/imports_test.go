@@ -87,6 +87,8 @@ var mayImport = map[string][]string{
 	"integration/sim":             {},
 	"integration":                 {},
 
+	"deploy/check": {}, // a module of its own, with tests alone
+
 	"cmd/pawl": {"audit", "checkpoint", "deadletter", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
 		"internal/metrics", "internal/recent", "internal/recovery", "internal/settings",
