@@ -86,21 +86,23 @@ func noStorage() *Problem {
 
 // checkpoints lists those there are.
 func (s *server) checkpoints(w http.ResponseWriter, r *http.Request) {
-	p := noStorage()
 	switch {
 	case s.options.State() == nil:
-		p = starting()
+		starting().write(w, r)
 	case len(r.URL.RawQuery) > 0:
-		p = refuse(http.StatusBadRequest, "%s takes no parameters", r.URL.Path)
-	case s.options.Past != nil:
+		refuse(http.StatusBadRequest, "%s takes no parameters", r.URL.Path).write(w, r)
+	case s.options.Past == nil:
+		answer(w, r, "", fields{"checkpoints": []struct{}{}, "listed": time.Now().UTC(),
+			"complete": true, "storage": false})
+	default:
 		rows, at, err := s.options.Past.List(r.Context())
-		if err == nil {
-			answer(w, r, "", fields{"checkpoints": rows, "listed": at.UTC(), "complete": true})
+		if err != nil {
+			unread(err).write(w, r)
 			return
 		}
-		p = unread(err)
+		answer(w, r, "", fields{"checkpoints": rows, "listed": at.UTC(), "complete": true,
+			"storage": true})
 	}
-	p.write(w, r)
 }
 
 // starting is the answer while there is no instance yet.

@@ -111,11 +111,14 @@ func TestAsOf(t *testing.T) {
 // TestNoStorage names the setting.
 func TestNoStorage(t *testing.T) {
 	c := fraudCluster(t, 1, "")
-	for _, path := range []string{"/v1/checkpoints", "/v1/fraud/users/u07?as-of=1"} {
-		if got := c.get(t, 0, path); got.code != 409 ||
-			!strings.Contains(got.text, "checkpoint.url") {
-			t.Errorf("%s: %d %s", path, got.code, got.text)
-		}
+	if got := c.get(t, 0, "/v1/fraud/users/u07?as-of=1"); got.code != 409 ||
+		!strings.Contains(got.text, "checkpoint.url") {
+		t.Errorf("as of: %d %s", got.code, got.text)
+	}
+	if got := c.get(t, 0, "/v1/checkpoints"); got.code != 200 ||
+		!strings.Contains(got.text, `"checkpoints":[]`) ||
+		!strings.Contains(got.text, `"storage":false`) {
+		t.Errorf("list: %d %s", got.code, got.text)
 	}
 }
 

@@ -32,6 +32,7 @@ type session struct {
 	lock      *statestore.Lock
 	changelog string
 	ticks     string
+	tables    map[string]bool // inputs whose replaced records go
 	kept      time.Duration // deletions, by the changelog
 	inputs    map[string][]verify.Bounds
 	tasks     []*task
@@ -68,7 +69,7 @@ func reach(ctx context.Context, o Options) (*session, error) {
 		return nil, err
 	}
 	o.Config.Registry = &registry{Registry: o.Config.Registry, suffix: o.suffix()}
-	s := &session{o: o, inputs: make(map[string][]verify.Bounds),
+	s := &session{o: o, inputs: make(map[string][]verify.Bounds), tables: make(map[string]bool),
 		dir: filepath.Join(o.Config.StateDir, o.Config.ApplicationID+o.suffix())}
 	s.env = statestore.NewEnv(nil, 32<<20, func(err error) { s.fault = err })
 	if err := s.connect(ctx); err != nil {
@@ -102,6 +103,7 @@ func (s *session) connect(ctx context.Context) (err error) {
 		case processor.TopicShed:
 			s.note("what an input sheds depends on the clock: the replay sheds nothing")
 		case processor.TopicGlobal, processor.TopicTable:
+			s.tables[t.Name] = true
 			s.note("%s is a table: a record in it that was replaced since may be gone by now, and "+
 				"the replay cannot know it", t.Name)
 		}

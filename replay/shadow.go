@@ -135,7 +135,11 @@ func (s *session) compareTask(ctx context.Context, t *task, store *statestore.Pe
 	if err != nil {
 		return err
 	}
-	r.positions(t.name, &t.last.Position, &got)
+	gone := r.positions(t.name, &t.last.Position, &got, s.tables)
+	for _, input := range slices.Sorted(maps.Keys(gone)) {
+		s.note("%s: %d records of %s that production processed were replaced and compacted away "+
+			"since", t.name, gone[input], input)
+	}
 	return s.withToday(ctx, t, func(theirs *statestore.Pebble) error {
 		values := newValues(s.resolver)
 		return compare(theirs, store, func(key, a, b []byte) error {

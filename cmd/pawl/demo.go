@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -124,6 +126,18 @@ func pipelineFaults(list []string) []string {
 	return faults
 }
 
+// demoCheckpoints are settings that keep checkpoints in the demo's folder, often enough to be seen.
+func demoCheckpoints(dir string) (map[string]string, error) {
+	path, err := filepath.Abs(filepath.Join(dir, "checkpoints"))
+	if err == nil {
+		err = os.MkdirAll(path, 0o755)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for checkpoints: %w", err)
+	}
+	return map[string]string{"checkpoint.url": "file://" + path, "checkpoint.interval": "20s"}, nil
+}
+
 // runDemo sets the stage, plays, and gives the verdict.
 func (a *app) runDemo(ctx context.Context, o demoOptions) (err error) {
 	named, err := pipelinesNamed(o.pipelines)
@@ -163,6 +177,11 @@ func (a *app) runDemo(ctx context.Context, o demoOptions) (err error) {
 	}
 	defer cluster.close()
 	st := &stage{app: a, options: o, cluster: cluster, dir: dir, view: newView(a.stdout)}
+	if s.Text("checkpoint.url") == "" {
+		if st.override, err = demoCheckpoints(dir); err != nil {
+			return err
+		}
+	}
 	defer st.close()
 	for _, p := range named {
 		if err := st.add(life, p, s); err != nil {

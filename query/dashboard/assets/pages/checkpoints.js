@@ -28,17 +28,10 @@ function told(taken) {
 }
 
 async function refresh(ctx, list, button) {
-  let answer;
-  try {
-    answer = await ctx.ask("/v1/checkpoints");
-  } catch (error) {
-    if (error.status !== 409) throw error;
-    answer = { checkpoints: [], storage: false }; // 409: there is no storage
-  }
-  const storage = answer.storage !== false && answer.storage !== "";
-  button.hidden = !storage;
+  const answer = await ctx.ask("/v1/checkpoints");
+  button.hidden = !answer.storage;
   if (!answer.checkpoints?.length) {
-    fill(list, storage
+    fill(list, answer.storage
       ? empty("No checkpoint yet", "One is taken of each task every checkpoint.interval when checkpoint.url is set, or now with the button.")
       : empty("No checkpoint storage", "Set checkpoint.url, such as file:///var/lib/pawl/checkpoints; tasks are then restored from there and the changelog's tail."));
     return true;

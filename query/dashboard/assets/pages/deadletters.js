@@ -75,7 +75,7 @@ function parts(one) {
   const value = one.value ?? one.decoded;
   return h("div", {},
     value === undefined || value === null ? null : section("Value", null, h("pre", {}, text(value))),
-    raw ? section("Bytes", null, h("pre", { class: "dump", tabindex: "0" }, dump(raw))) : null,
+    raw ? section("Bytes", null, h("pre", { class: "dump", tabindex: "0", role: "region", "aria-label": "Bytes of the record" }, dump(raw))) : null,
     one.headers ? section("Headers", null, h("pre", {}, text(one.headers))) : null);
 }
 
