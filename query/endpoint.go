@@ -89,7 +89,11 @@ func (e *endpoint[P]) handle(s *server) http.HandlerFunc {
 			starting().write(w, r)
 			return
 		}
-		q, p := ask(r, state.Shape(), withAsOf(e.parameters))
+		own := e.parameters
+		if !e.live { // what is of now has no past
+			own = withAsOf(own)
+		}
+		q, p := ask(r, state.Shape(), own)
 		var tasks []int32
 		if p == nil {
 			tasks, p = e.tasks(q)
