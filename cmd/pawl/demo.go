@@ -71,7 +71,7 @@ ones, named pawl-demo-…, and are deleted at the end unless --dir is given.`,
 	f.StringSliceVar(&o.pipelines, "pipelines", names(pipelines()), "pipelines to run")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the load and of the choice whom to crash")
 	f.StringVar(&o.http, "http", "",
-		"address of the dashboard; default "+consoleAddress+" or a free port; or off")
+		"address of the dashboard, or off; default "+consoleAddress)
 	f.StringVar(&o.dir, "dir", "", "keep data, settings and logs in this folder")
 	f.StringVar(&o.report, "report", "", "write the verdict as JSON to this file")
 	return cmd

@@ -79,8 +79,8 @@ func TestExitCodes(t *testing.T) {
 				"flushed, offsets-pending, end-sent, end-answered, applying, applied, " +
 				"overlapping, spilling, spilled, claimed, restoring, restored, revoking, " +
 				"checkpoint-copied, checkpoint-uploaded, checkpoint-written, checkpoint-pruned, " +
-				"restore-downloaded, replay-begun, replay-flushed, replay-offsets, replay-ended, "+
-				"deadletter-fenced, deadletter-begun, deadletter-flushed, deadletter-sent, "+
+				"restore-downloaded, replay-begun, replay-flushed, replay-offsets, replay-ended, " +
+				"deadletter-fenced, deadletter-begun, deadletter-flushed, deadletter-sent, " +
 				"deadletter-ended\n"},
 		{"nothing set", nil, []string{"run", "fraud"}, 2, "application.id= (from default): "},
 		{"no such file", nil, []string{"run", "fraud", "--config", dir + "/x"}, 2,
