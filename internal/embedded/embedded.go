@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -73,8 +74,10 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 func (c *Cluster) startKafka(cfg Config) error {
 	options := []kfake.Opt{
 		kfake.DefaultNumPartitions(cmp.Or(cfg.Partitions, 1)),
-		// Records carry event time, which may be long past: age must not delete them.
-		kfake.BrokerConfigs(map[string]string{"log.retention.ms": "-1"}),
+		// Records carry event time, which may be long past: age must not delete them. Nor is a
+		// table compacted every hour: an oracle needs the records that were replaced.
+		kfake.BrokerConfigs(map[string]string{"log.retention.ms": "-1",
+			"log.cleaner.backoff.ms": strconv.FormatInt((30 * 24 * time.Hour).Milliseconds(), 10)}),
 	}
 	brokers := cmp.Or(cfg.Brokers, 1)
 	if cfg.Port == 0 {
