@@ -33,7 +33,7 @@ type session struct {
 	changelog string
 	ticks     string
 	tables    map[string]bool // inputs whose replaced records go
-	kept      time.Duration // deletions, by the changelog
+	kept      time.Duration   // deletions, by the changelog
 	inputs    map[string][]verify.Bounds
 	tasks     []*task
 	writers   []string // transactional ids that position records name
