@@ -217,7 +217,7 @@ func (v *View) Scan(i int, fn func(key, value []byte) bool) (next []byte, err er
 func (v *View) Close() error { return v.base.Close() }
 
 func (s *Mem) view() reader {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock() // Copy writes to the map it copies
+	defer s.mu.Unlock()
 	return &Mem{data: *s.data.Copy(), mark: s.mark}
 }
