@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"pawl/internal/embedded"
+	"pawl/internal/verify"
 	"pawl/processor"
 	"pawl/schemas"
 )
@@ -184,10 +185,11 @@ func (b *bed) records(topic string) (all []*kgo.Record) {
 		b.t.Fatal(err)
 	}
 	for p, x := range bounds {
-		err := d.log(b.t.Context(), topic, int32(p), x, func(rec *kgo.Record) error {
+		each := func(rec *kgo.Record) error {
 			all = append(all, rec)
 			return nil
-		})
+		}
+		err := verify.Each(b.t.Context(), d.source, topic, int32(p), x, each)
 		if err != nil {
 			b.t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -79,7 +78,7 @@ func (d *Desk) each(ctx context.Context, bounds []verify.Bounds, fn func(*Letter
 	}
 	for p, b := range bounds {
 		before := seen
-		err := d.log(ctx, d.topic, int32(p), b, func(rec *kgo.Record) error {
+		err := verify.Each(ctx, d.source, d.topic, int32(p), b, func(rec *kgo.Record) error {
 			seen = before + rec.Offset + 1 - b.From
 			if seen%1000 == 0 {
 				d.o.Progress(seen, total)
@@ -93,28 +92,6 @@ func (d *Desk) each(ctx context.Context, bounds []verify.Bounds, fn func(*Letter
 		d.o.Progress(seen, total)
 	}
 	return nil
-}
-
-// log calls fn for the committed records of a stretch of a partition.
-func (d *Desk) log(ctx context.Context, topic string, partition int32, b verify.Bounds,
-	fn func(*kgo.Record) error) error {
-	log, err := d.source.Open(ctx, topic, partition, b)
-	if err != nil {
-		return fmt.Errorf("read %s-%d: %w", topic, partition, err)
-	}
-	defer log.Close()
-	for {
-		rec, err := log.Next(ctx)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read %s-%d: %w", topic, partition, err)
-		}
-		if err := fn(rec); err != nil {
-			return err
-		}
-	}
 }
 
 // errNone says that there is no dead letter of a name.
@@ -135,7 +112,8 @@ func (d *Desk) find(ctx context.Context, bounds []verify.Bounds, id ID) (*Letter
 			id.Partition, b.From, b.To-1)
 	}
 	var l *Letter
-	err := d.log(ctx, d.topic, id.Partition, verify.Bounds{From: id.Offset, To: id.Offset + 1},
+	one := verify.Bounds{From: id.Offset, To: id.Offset + 1}
+	err := verify.Each(ctx, d.source, d.topic, id.Partition, one,
 		func(rec *kgo.Record) error {
 			l = d.judged(read(rec))
 			return nil

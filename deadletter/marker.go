@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"pawl/internal/verify"
+
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -76,7 +78,7 @@ func (d *Desk) look(ctx context.Context) error {
 	}
 	b := bounds[0]
 	b.From = max(b.From, d.next)
-	if err := d.log(ctx, d.handled, 0, b, d.mark); err != nil {
+	if err := verify.Each(ctx, d.source, d.handled, 0, b, d.mark); err != nil {
 		return err
 	}
 	d.next = max(d.next, b.To)

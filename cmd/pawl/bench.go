@@ -139,33 +139,56 @@ func (o *benchOptions) check() error {
 	return nil
 }
 
-// runBench prepares a run of its own, measures it, and removes it.
-func (a *app) runBench(ctx context.Context, p pipeline, o benchOptions) (err error) {
-	src := a.sources(o.flags, settings.Flag{Name: "commit-interval", Key: "commit.interval",
-		Value: o.commitInterval.String()})
-	s, _, err := judge(src, []pipeline{p}, whatIsGiven)
+// ground is where a measurement runs: a cluster, and a folder that goes with it.
+type ground struct {
+	settings *settings.Settings
+	cluster  *cluster
+	dir      string
+	remove   func()
+}
+
+// openGround reads the settings, and opens the cluster that they name or one of its own.
+func (a *app) openGround(ctx context.Context, src settings.Sources, named []pipeline) (*ground,
+	error) {
+	s, _, err := judge(src, named, whatIsGiven)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.notices(s)
 	dir, remove, err := scratch("", "pawl-bench-")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer remove()
 	c, err := openCluster(ctx, s, dir)
+	if err != nil {
+		remove()
+		return nil, err
+	}
+	return &ground{settings: s, cluster: c, dir: dir, remove: remove}, nil
+}
+
+func (g *ground) close() {
+	g.cluster.close()
+	g.remove()
+}
+
+// runBench prepares a run of its own, measures it, and removes it.
+func (a *app) runBench(ctx context.Context, p pipeline, o benchOptions) (err error) {
+	src := a.sources(o.flags, settings.Flag{Name: "commit-interval", Key: "commit.interval",
+		Value: o.commitInterval.String()})
+	g, err := a.openGround(ctx, src, []pipeline{p})
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	b := &benchRun{app: a, options: o, pipeline: p, cluster: c}
+	defer g.close()
+	b := &benchRun{app: a, options: o, pipeline: p, cluster: g.cluster}
 	if p.aid != nil {
 		if b.aid, err = p.aid(ctx); err != nil {
 			return err
 		}
 		defer b.aid.stop()
 	}
-	if err := b.prepare(s, dir); err != nil {
+	if err := b.prepare(g.settings, g.dir); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.remove()) }()

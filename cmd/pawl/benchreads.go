@@ -150,29 +150,19 @@ func (a *app) runReads(ctx context.Context, o readsOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	s, _, err := judge(a.sources(o.flags), named, whatIsGiven)
-	if err != nil {
-		return err
-	}
-	a.notices(s)
-	dir, remove, err := scratch("", "pawl-bench-")
-	if err != nil {
-		return err
-	}
-	defer remove()
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	cluster, err := openCluster(life, s, dir)
+	g, err := a.openGround(life, a.sources(o.flags), named)
 	if err != nil {
 		return err
 	}
-	defer cluster.close()
-	b := &readsRun{app: a, options: o, stage: &stage{app: a, cluster: cluster, dir: dir,
+	defer g.close()
+	b := &readsRun{app: a, options: o, stage: &stage{app: a, cluster: g.cluster, dir: g.dir,
 		title: "reads", view: newView(a.stdout), override: map[string]string{"log.level": "info"},
 		options: demoOptions{instances: o.instances, clean: true, partitions: o.partitions,
 			duration: o.duration, seed: o.seed}}}
 	defer b.stage.close()
-	if err := b.prepare(life, named, s); err != nil {
+	if err := b.prepare(life, named, g.settings); err != nil {
 		return err
 	}
 	defer b.seen.consumer.Close()

@@ -157,22 +157,12 @@ func (o *recoveryOptions) check() error {
 
 // runRecovery prepares a run of its own, measures it, and removes it.
 func (a *app) runRecovery(ctx context.Context, o recoveryOptions) (err error) {
-	s, _, err := judge(a.sources(o.flags), nil, whatIsGiven)
+	g, err := a.openGround(ctx, a.sources(o.flags), nil)
 	if err != nil {
 		return err
 	}
-	a.notices(s)
-	dir, remove, err := scratch("", "pawl-bench-")
-	if err != nil {
-		return err
-	}
-	defer remove()
-	c, err := openCluster(ctx, s, dir)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	b := &recoveryRun{app: a, options: o, cluster: c, settings: s, dir: dir}
+	defer g.close()
+	b := &recoveryRun{app: a, options: o, cluster: g.cluster, settings: g.settings, dir: g.dir}
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}

@@ -42,30 +42,20 @@ type observed struct {
 // does not count.
 func (a *app) runClasses(ctx context.Context, o benchOptions) (err error) {
 	named := pipelines()
-	s, _, err := judge(a.sources(o.flags), named, whatIsGiven)
-	if err != nil {
-		return err
-	}
-	a.notices(s)
-	dir, remove, err := scratch("", "pawl-bench-")
-	if err != nil {
-		return err
-	}
-	defer remove()
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	cluster, err := openCluster(life, s, dir)
+	g, err := a.openGround(life, a.sources(o.flags), named)
 	if err != nil {
 		return err
 	}
-	defer cluster.close()
-	st := &stage{app: a, cluster: cluster, dir: dir, view: newView(a.stdout),
+	defer g.close()
+	st := &stage{app: a, cluster: g.cluster, dir: g.dir, view: newView(a.stdout),
 		options: demoOptions{rate: max(o.rate/len(named), 1), instances: 1, clean: true,
 			partitions: o.partitions, duration: o.duration, seed: o.seed, users: o.users}}
 	defer st.close()
 	var all []*observed
 	for _, p := range named {
-		if err := st.add(life, p, s); err != nil {
+		if err := st.add(life, p, g.settings); err != nil {
 			return err
 		}
 		seen, err := st.observe(st.acts[len(st.acts)-1])

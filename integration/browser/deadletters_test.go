@@ -22,10 +22,6 @@ type letter struct {
 // is answered with Escape.
 func TestDeadLetters(t *testing.T) {
 	const pipeline = "fraud"
-	if status, answer := try(t, http.MethodGet, "/p/fraud/v1/deadletters", nil); status ==
-		http.StatusNotFound {
-		t.Skipf("this build has no API of dead letters: %s", answer)
-	}
 	letters := deadLetters(t, pipeline)
 	tab := watched(t, look{})
 	tab.show(place{"deadletters", pipeline})
