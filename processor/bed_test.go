@@ -68,6 +68,7 @@ func newBed(t *testing.T, partitions int32, options ...kfake.Opt) *bed {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
+	watchJoins(cluster.Kafka())
 	b := &bed{t: t, cluster: cluster, dir: t.TempDir(),
 		registry: schemas.NewClient(schemas.ClientConfig{URL: cluster.RegistryURL()})}
 	b.resolver = schemas.NewResolver(b.registry)

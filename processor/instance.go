@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"pawl/statestore"
 )
@@ -343,20 +342,17 @@ func (in *Instance) renew(v verdict) {
 // ask finds out, after the producer was fenced, whether another process runs under our instance
 // id. If so, taking the transactional id back would go on for ever between the two.
 func (in *Instance) ask() (displaced bool) {
-	req := kmsg.NewPtrHeartbeatRequest()
 	in.group.mu.Lock()
-	req.Group, req.InstanceID = in.cfg.ApplicationID, &in.cfg.InstanceID
-	req.MemberID, req.Generation = in.group.who.id, in.group.who.generation
+	who := in.group.who
 	in.group.mu.Unlock()
-	if req.Generation < 0 {
+	if who.generation < 0 {
 		return false // the group gave us up itself and lets us in again
 	}
-	resp, err := req.RequestWith(in.ctx, in.admin)
-	if err != nil || !errors.Is(kerr.ErrorForCode(resp.ErrorCode), kerr.FencedInstanceID) {
+	if !errors.Is(in.beat(in.ctx, who), kerr.FencedInstanceID) {
 		return false
 	}
 	in.group.mu.Lock()
-	rejoined := in.group.who.id != req.MemberID
+	rejoined := in.group.who.id != who.id
 	in.group.mu.Unlock()
 	if rejoined {
 		return false // it was we who took the instance id over, while the question was under way

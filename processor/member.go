@@ -22,6 +22,7 @@ import (
 type group struct {
 	mu      sync.Mutex
 	who     membership
+	until   time.Time // the group cannot give who up before
 	owned   map[int32]bool
 	duties  duties        // what the leader wants of us beside our tasks
 	changed chan struct{} // closed and replaced when who changes
@@ -34,6 +35,9 @@ func newGroup() *group {
 func (g *group) refresh(who membership) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.who.id != who.id {
+		g.until = time.Time{}
+	}
 	g.who = who
 	close(g.changed)
 	g.changed = make(chan struct{})

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,15 +16,6 @@ import (
 // fault has the broker refuse the next n requests of a kind without looking at them; -1: all.
 func (b *bed) fault(key kmsg.Key, err *kerr.Error, n int) *kfake.FaultHandle {
 	return b.cluster.Kafka().Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: err, Count: n})
-}
-
-// expel removes an instance from the group, as its session timeout would.
-func (b *bed) expel(instance string) {
-	b.t.Helper()
-	_, err := b.adm.LeaveGroup(b.t.Context(), kadm.LeaveGroup("app").InstanceIDs(instance))
-	if err != nil {
-		b.t.Error(err)
-	}
 }
 
 // refence takes an instance's transactional id, as a late request of an earlier life would.

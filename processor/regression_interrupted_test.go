@@ -28,10 +28,18 @@ func TestInterruptedMembership(t *testing.T) {
 					}
 					answer := beat.ResponseKind().(*kmsg.HeartbeatResponse)
 					if rejoin.Load() {
-						deaf.Store(false)
 						answer.ErrorCode = kerr.RebalanceInProgress.Code
 					}
 					return answer, nil, true
+				})
+			b.cluster.Kafka().ControlKey(int16(kmsg.JoinGroup),
+				func(r kmsg.Request) (kmsg.Response, error, bool) {
+					b.cluster.Kafka().KeepControl()
+					join := r.(*kmsg.JoinGroupRequest)
+					if rejoin.Load() && join.InstanceID != nil && *join.InstanceID == "a" {
+						deaf.Store(false)
+					}
+					return nil, nil, false
 				})
 			first := b.start("a", counting(nil))
 			b.produce(100, 10)

@@ -410,7 +410,6 @@ func TestStandbyStorm(t *testing.T) {
 	}
 	total := 0
 	for n := range 15 {
-		// kfake does not always let a group go on that lost a member while it rebalanced.
 		b.stable(len(in))
 		b.expel(string(rune('a' + n%len(in))))
 		b.produce(200, 20)

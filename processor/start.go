@@ -45,6 +45,7 @@ func Start(ctx context.Context, cfg Config, p *Pipeline) (*Instance, error) {
 	}
 	in.notice("exactly-once promise: %s", in.promise())
 	in.background(func() { in.fetch.run(in.ctx) })
+	in.background(in.holdMembership)
 	if len(in.bind.topics(true)) > len(in.bind.topics(false)) {
 		in.background(func() { in.watchGlobals(in.ctx) })
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"pawl/schemas"
 	"pawl/schemas/record"
@@ -60,12 +61,17 @@ func StateHash(key, value []byte) uint64 { return entryHash(key, value) }
 
 // NotHereError says that a task's state cannot be read from this instance now.
 type NotHereError struct {
-	Task  string
-	State TaskState // "" when the instance does not have the task
+	Task        string
+	State       TaskState     // "" when the instance does not have the task
+	Unconfirmed time.Duration // it runs, but the group was silent for this long, the session timeout
 }
 
 // Error names the task and its state.
 func (e *NotHereError) Error() string {
+	if e.Unconfirmed > 0 {
+		return fmt.Sprintf("task %s may run elsewhere: the group has not confirmed this instance "+
+			"for session.timeout=%v", e.Task, e.Unconfirmed)
+	}
 	if e.State == "" {
 		return fmt.Sprintf("task %s is not assigned to this instance", e.Task)
 	}
@@ -141,6 +147,9 @@ func (in *Instance) View(partition int32, ranges []StateRange,
 	if err != nil {
 		return err
 	}
+	if err := in.confirmed(t); err != nil {
+		return err
+	}
 	return fn(&StateView{Task: t.name, Partition: partition, Position: *pos, in: in,
 		resolver: in.bind.resolver, view: view, ranges: ranges, ended: t.closed.Load})
 }
@@ -197,7 +206,10 @@ func (in *Instance) Await(ctx context.Context, partition int32,
 			return err
 		}
 		pos, err := t.positionAt(t.store.Mark())
-		if err != nil || ok(*pos) {
+		if err != nil {
+			return err
+		}
+		if err := in.confirmed(t); err != nil || ok(*pos) {
 			return err
 		}
 		select {
@@ -222,6 +234,15 @@ func (in *Instance) readable(partition int32) (*task, error) {
 		return nil, &NotHereError{Task: info.Name, State: info.State}
 	}
 	return info.task, nil
+}
+
+// confirmed says that nobody else could have gone on with a task before now. It has to be asked
+// after the look at the task's state.
+func (in *Instance) confirmed(t *task) error {
+	if in.group.holds() {
+		return nil
+	}
+	return &NotHereError{Task: t.name, State: TaskRunning, Unconfirmed: in.cfg.SessionTimeout}
 }
 
 // views is what readers of a task's state share.
