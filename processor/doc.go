@@ -19,7 +19,7 @@
 // output.go, counter.go, deadletter.go, effects.go.
 // Operators, handlers made of tables and timers: operator.go (stateless), dedupe.go, window.go,
 // session.go, count.go, timeline.go (and sliding windows), join.go, pattern.go. Then epoch.go (the
-// cycle), transaction.go (the commit, and what a death at each of its points leaves) and points.go.
+// cycle), settle.go (when the next may begin), transaction.go (the commit, and what a death at each of its points leaves) and points.go.
 // Around it: instance.go (the loop), client.go, subjects.go (ids of schemas), startup.go (what a
 // start takes), assign.go, ladder.go, changelog.go, restore.go and prove.go (taking a task over),
 // checkpoints.go and checkpointing.go (copies of its store), leave.go and fault.go (giving it up),

@@ -26,6 +26,8 @@ type cycle struct {
 	committing bool
 	epochs     int64
 	began      time.Time
+	ended      time.Time // the last transaction was answered; zero: and it is complete
+	settling   bool      // that is being found out
 }
 
 // sealPatience is how long a seal waits for a task that is busy with one record.
@@ -55,7 +57,7 @@ func (in *Instance) turn() {
 	if wait := in.due(); wait > 0 {
 		in.alarm(wait)
 		return
-	} else if wait < 0 {
+	} else if wait < 0 || !in.settled() {
 		return
 	}
 	in.startSeal()
@@ -212,7 +214,7 @@ func (in *Instance) startCommit() {
 			err = in.apply(shares)
 		}
 		in.post(func() {
-			c.committing = false
+			c.committing, c.ended = false, time.Now()
 			if err != nil {
 				in.die(err)
 				return
