@@ -12,14 +12,16 @@
 //
 // Files, in the order of a record's path: pipeline.go and config.go (what to run), start.go,
 // refusal.go, topics.go, member.go and lease.go (joining in), assignor.go, placement.go and
-// copies.go (who gets which task and which copy), fetch.go, shared.go, hollow.go and merge.go (which record
-// comes next), inbox.go, task.go and idle.go (one partition's goroutine), enrich.go, ahead.go,
+// copies.go (who gets which task and which copy), fetch.go, shared.go, hollow.go and merge.go
+// (which record comes next), inbox.go, task.go and idle.go (one partition's goroutine), enrich.go,
+// ahead.go,
 // service.go and answers.go (services asked ahead of the step), shed.go (what is left out under
 // load), then the pure core: core.go, source.go, context.go, table.go, global.go, timer.go,
 // output.go, counter.go, deadletter.go, effects.go.
 // Operators, handlers made of tables and timers: operator.go (stateless), dedupe.go, window.go,
 // session.go, count.go, timeline.go (and sliding windows), join.go, pattern.go. Then epoch.go (the
-// cycle), settle.go (when the next may begin), transaction.go (the commit, and what a death at each of its points leaves) and points.go.
+// cycle), settle.go (when the next may begin), transaction.go (the commit, and what a death at each
+// of its points leaves) and points.go.
 // Around it: instance.go (the loop), client.go, subjects.go (ids of schemas), startup.go (what a
 // start takes), assign.go, ladder.go, changelog.go, restore.go and prove.go (taking a task over),
 // checkpoints.go and checkpointing.go (copies of its store), leave.go and fault.go (giving it up),

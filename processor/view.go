@@ -63,7 +63,7 @@ func StateHash(key, value []byte) uint64 { return entryHash(key, value) }
 type NotHereError struct {
 	Task        string
 	State       TaskState     // "" when the instance does not have the task
-	Unconfirmed time.Duration // it runs, but the group was silent for this long, the session timeout
+	Unconfirmed time.Duration // it runs, but the group was silent for that long
 }
 
 // Error names the task and its state.
