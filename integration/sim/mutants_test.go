@@ -17,7 +17,7 @@ import (
 const mutantSeedsVariable = "PAWL_MUTANT_SEEDS"
 
 const (
-	mutantSeeds = 1000
+	mutantSeeds = 3000
 	failedExit  = 1 // of a campaign with a failed seed
 )
 
@@ -26,7 +26,7 @@ const (
 func TestMutants(t *testing.T) {
 	limit := number(mutantSeedsVariable, mutantSeeds)
 	t.Run("none", func(t *testing.T) {
-		if n, out, code := hunt(t, "", limit/10); code != 0 {
+		if n, out, code := hunt(t, "", limit/30); code != 0 {
 			t.Errorf("without a bug a seed failed, after %d; exit %d:\n%s", n, code, out)
 		}
 	})
