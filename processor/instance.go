@@ -342,19 +342,14 @@ func (in *Instance) renew(v verdict) {
 // ask finds out, after the producer was fenced, whether another process runs under our instance
 // id. If so, taking the transactional id back would go on for ever between the two.
 func (in *Instance) ask() (displaced bool) {
-	in.group.mu.Lock()
-	who := in.group.who
-	in.group.mu.Unlock()
+	who, _ := in.group.membership()
 	if who.generation < 0 {
 		return false // the group gave us up itself and lets us in again
 	}
 	if !errors.Is(in.beat(in.ctx, who), kerr.FencedInstanceID) {
 		return false
 	}
-	in.group.mu.Lock()
-	rejoined := in.group.who.id != who.id
-	in.group.mu.Unlock()
-	if rejoined {
+	if now, _ := in.group.membership(); now.id != who.id {
 		return false // it was we who took the instance id over, while the question was under way
 	}
 	in.displaced()

@@ -22,9 +22,7 @@ import (
 func (in *Instance) holdMembership() {
 	every := in.cfg.SessionTimeout / 4
 	for in.ctx.Err() == nil {
-		in.group.mu.Lock()
-		who, changed := in.group.who, in.group.changed
-		in.group.mu.Unlock()
+		who, changed := in.group.membership()
 		if who.generation >= 0 {
 			ctx, cancel := context.WithTimeout(in.ctx, in.cfg.SessionTimeout)
 			sent := time.Now()

@@ -32,6 +32,13 @@ func newGroup() *group {
 	return &group{owned: make(map[int32]bool), changed: make(chan struct{})}
 }
 
+// membership is who the group takes us for, and what is closed when that changes.
+func (g *group) membership() (who membership, changed <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.who, g.changed
+}
+
 func (g *group) refresh(who membership) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -96,9 +103,7 @@ func (in *Instance) awaitGeneration(ctx context.Context, refused membership,
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	for {
-		in.group.mu.Lock()
-		who, changed := in.group.who, in.group.changed
-		in.group.mu.Unlock()
+		who, changed := in.group.membership()
 		if who != refused {
 			return nil
 		}
@@ -169,9 +174,8 @@ func (in *Instance) leave(ctx context.Context) error {
 	req := kmsg.NewPtrLeaveGroupRequest()
 	req.Group = in.cfg.ApplicationID
 	m := kmsg.NewLeaveGroupRequestMember()
-	in.group.mu.Lock()
-	m.MemberID = in.group.who.id
-	in.group.mu.Unlock()
+	who, _ := in.group.membership()
+	m.MemberID = who.id
 	m.InstanceID = &in.cfg.InstanceID
 	req.Members = append(req.Members, m)
 	if _, err := req.RequestWith(ctx, in.admin); err != nil {
