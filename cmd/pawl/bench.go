@@ -29,6 +29,7 @@ type benchOptions struct {
 	seed           uint64
 	commitInterval time.Duration
 	report         string
+	profile        string
 	rate           int           // of `bench all`
 	duration       time.Duration // of `bench all`
 	latencyFor     time.Duration // no flag: ten seconds, less in tests
@@ -113,6 +114,7 @@ The first half minute does not count.`,
 	f.IntVar(&o.rate, "rate", latencyRate, "with all: records per second over all pipelines")
 	f.DurationVar(&o.duration, "duration", 150*time.Second, "with all: how long to send")
 	f.StringVar(&o.report, "report", "", "write the result as JSON to this file")
+	f.StringVar(&o.profile, "profile", "", profilesHelp)
 	return cmd
 }
 
@@ -259,7 +261,8 @@ func (b *benchRun) prepare(base *settings.Settings, dir string) error {
 	}
 	b.fleet = newFleet(fleetSpec{exe: exe, pipeline: b.pipeline.name, dir: dir, count: 1,
 		settings: base, token: base.Text("api.token"), override: override,
-		event: func(text string) { fmt.Fprintln(b.app.stderr, text) }})
+		event:   func(text string) { fmt.Fprintln(b.app.stderr, text) },
+		profile: b.options.profile})
 	b.result = benchReport{Pipeline: b.pipeline.name, Events: b.options.events,
 		Users: b.options.users, Partitions: b.options.partitions, Seed: b.options.seed,
 		CommitInterval: b.settings.Text("commit.interval"), Embedded: b.cluster.embedded != nil}

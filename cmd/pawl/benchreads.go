@@ -32,6 +32,7 @@ type readsOptions struct {
 	duration   time.Duration
 	seed       uint64
 	report     string
+	profile    string
 }
 
 // readsReport is the JSON of `pawl bench reads --report`.
@@ -100,6 +101,7 @@ consumers; the broker too, where it is embedded), each without and with the read
 	f.DurationVar(&o.duration, "duration", time.Minute, "how long in all")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the load and of the questions")
 	f.StringVar(&o.report, "report", "", "write the result as JSON to this file")
+	f.StringVar(&o.profile, "profile", "", profilesHelp)
 	return cmd
 }
 
@@ -158,6 +160,7 @@ func (a *app) runReads(ctx context.Context, o readsOptions) (err error) {
 	}
 	defer g.close()
 	b := &readsRun{app: a, options: o, stage: &stage{app: a, cluster: g.cluster, dir: g.dir,
+		shape: func(s *fleetSpec) { s.profile = o.profile },
 		title: "reads", view: newView(a.stdout), override: map[string]string{"log.level": "info"},
 		options: demoOptions{instances: o.instances, clean: true, partitions: o.partitions,
 			duration: o.duration, seed: o.seed}}}

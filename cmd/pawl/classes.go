@@ -50,6 +50,7 @@ func (a *app) runClasses(ctx context.Context, o benchOptions) (err error) {
 	}
 	defer g.close()
 	st := &stage{app: a, cluster: g.cluster, dir: g.dir, view: newView(a.stdout),
+		shape: func(s *fleetSpec) { s.profile = o.profile },
 		options: demoOptions{rate: max(o.rate/len(named), 1), instances: 1, clean: true,
 			partitions: o.partitions, duration: o.duration, seed: o.seed, users: o.users}}
 	defer st.close()

@@ -40,6 +40,7 @@ type fleetSpec struct {
 	token    string // api.token
 	override map[string]string
 	event    func(text string)
+	profile  string // where each instance has a folder for its profiles; "": none are taken
 
 	// environ, when set, gives further environment of an instance's process.
 	environ func(name string) ([]string, error)
@@ -96,6 +97,9 @@ func (s fleetSpec) member(n int) (*instance, error) {
 		return nil, err
 	}
 	args := []string{"run", s.pipeline, "--config", file}
+	if s.profile != "" {
+		args = append(args, "--profile", filepath.Join(s.profile, name))
+	}
 	for _, key := range sortedKeys(override) {
 		if s.settings.FromEnviron(key) { // the child would see the variable, over its file
 			args = append(args, "--set", key+"="+override[key])

@@ -15,6 +15,7 @@ import (
 func (a *app) run() *cobra.Command {
 	var flags sourceFlags
 	var dryRun bool
+	var profile string
 	cmd := &cobra.Command{
 		Use:   "run PIPELINE",
 		Short: "Run one instance of a pipeline, the service",
@@ -53,12 +54,23 @@ anything else.`,
 			if err != nil {
 				return err
 			}
-			return a.service(cmd.Context(), p, flags, dryRun)
+			return a.profiled(cmd.Context(), p, flags, dryRun, profile)
 		},
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the topics and subjects needed, and stop")
+	cmd.Flags().StringVar(&profile, "profile", "", profileHelp)
 	return cmd
+}
+
+// profiled is service with its profiles, which are whole only after a tidy stop.
+func (a *app) profiled(ctx context.Context, p pipeline, flags sourceFlags, dryRun bool,
+	dir string) error {
+	stop, err := startProfile(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.service(ctx, p, flags, dryRun), stop())
 }
 
 func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun bool) (
