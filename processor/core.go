@@ -200,8 +200,7 @@ func (c *core) step(input int, rec *kgo.Record) (err error) {
 	c.before = watermark
 	c.ctx.ordinal, c.ctx.wrote = 0, false
 	err = c.steps[input].step(rec)
-	var reject *RejectError
-	if errors.As(err, &reject) {
+	if reject := rejection(err); reject != nil {
 		if c.ctx.wrote {
 			return &poisonError{place{input, rec.Offset}, reject}
 		}
@@ -219,6 +218,16 @@ func (c *core) step(input int, rec *kgo.Record) (err error) {
 	}
 	c.account(input, rec)
 	return nil
+}
+
+// rejection is the RejectError in err, or nil.
+func rejection(err error) *RejectError {
+	if err == nil {
+		return nil // nearly always; what follows allocates
+	}
+	var reject *RejectError
+	errors.As(err, &reject)
+	return reject
 }
 
 // place is a record of one task's inputs.

@@ -229,9 +229,50 @@ func checkSizes(t *testing.T, c *cache[sample]) {
 			live++
 		}
 	}
-	if size != c.size || live != len(c.m) {
-		t.Errorf("cache says %d bytes, has %d; %d of %d entries can be evicted", c.size, size, live,
-			len(c.m))
+	if size != c.size || live != len(c.m) || c.gone != len(c.ring)-live {
+		t.Errorf("cache says %d bytes, has %d; %d of %d entries can be evicted; %d are gone, of %d",
+			c.size, size, live, len(c.m), c.gone, len(c.ring))
+	}
+}
+
+// TestDeletedKeysLeaveTheCache deletes many keys: nothing is kept of them once that is committed,
+// except of a key that the open epoch sets again.
+func TestDeletedKeysLeaveTheCache(t *testing.T) {
+	p := New("p")
+	table := Keyed(p, "t", sampleType())
+	Input(p, "in", sampleType(), func(ctx *Context, v sample) error {
+		if v.At == 0 {
+			table.Delete(ctx)
+		} else {
+			table.Set(ctx, v)
+		}
+		return nil
+	})
+	r := newRig(t, p, statestore.NewMem())
+	const keys = 3000
+	all := func(at int64) {
+		for i := range keys {
+			if err := r.step(sample{fmt.Sprint("k", i), at}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c := r.core.tables[0].(*cache[sample])
+	for round := range int64(3) {
+		all(round + 1)
+		r.seal()
+		r.commit(1 << 30)
+		all(0)
+		r.seal()
+		if err := r.step(sample{"k7", 9}); err != nil {
+			t.Fatal(err)
+		}
+		r.commit(1 << 30)
+		if len(c.m) != 1 || len(c.ring) > keys/2 || c.bytes() > 1000 {
+			t.Fatalf("%d entries are left of one, %d bytes; %d in the ring", len(c.m), c.bytes(),
+				len(c.ring))
+		}
+		checkSizes(t, c)
 	}
 }
 

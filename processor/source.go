@@ -111,15 +111,17 @@ func (s *sourceStep[V]) decode(rec *kgo.Record) error {
 }
 
 func (s *sourceStep[V]) decodeValue(rec *kgo.Record) error {
-	err := s.dec.Decode(rec.Value, &s.val)
-	var bad *schemas.DecodeError
-	if errors.As(err, &bad) {
-		return &RejectError{Exception: bad.Kind, Message: bad.Error()}
+	if err := s.dec.Decode(rec.Value, &s.val); err != nil {
+		var bad *schemas.DecodeError
+		if errors.As(err, &bad) {
+			return &RejectError{Exception: bad.Kind, Message: bad.Error()}
+		}
+		return err
 	}
-	if err == nil && s.core.trace != nil {
+	if s.core.trace != nil {
 		s.core.trace.Decoded()
 	}
-	return err
+	return nil
 }
 
 func (s *sourceStep[V]) timeOf(rec *kgo.Record) (int64, error) {

@@ -2,6 +2,7 @@ package processor
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/tidwall/btree"
@@ -93,6 +94,7 @@ type cache[V any] struct {
 	sorted  btree.Map[string, *entry[V]] // dirty and sealed entries of a scanned table
 	ring    []*entry[V]                  // all entries, for the clock hand
 	hand    int
+	gone    int // entries of the ring that were removed
 	size    int64
 	last    *entry[V] // the one found last
 	looked  bool      // whether the table is whole was looked into
@@ -281,12 +283,19 @@ func (c *cache[V]) fits(key string, size int) error {
 		formatKey([]byte(key)), size, to.name, to.maxBytes)
 }
 
-// applied unpins the sealed entries: the store has them now.
+// applied unpins the sealed entries: the store has them now. A deleted key needs no entry where the
+// cache holds all others, nor in a table that is read in order: there few keys come back.
 func (c *cache[V]) applied() {
 	for _, e := range c.sealed {
 		e.pinned = false
-		if c.inOrder && !e.dirty {
+		if e.dirty {
+			continue
+		}
+		if c.inOrder {
 			c.sorted.Delete(e.key)
+		}
+		if !e.live && !e.gone && (c.all || c.inOrder) {
+			c.remove(e)
 		}
 	}
 	c.sealed = c.sealed[:0]
@@ -314,6 +323,7 @@ func (c *cache[V]) discard() {
 
 func (c *cache[V]) remove(e *entry[V]) {
 	e.gone = true
+	c.gone++
 	c.size -= e.size
 	delete(c.m, e.key)
 }
@@ -323,6 +333,10 @@ func (c *cache[V]) bytes() int64 { return c.size }
 // evict brings the cache down to limit bytes by the clock algorithm (Corbató, 1968): entries used
 // since the hand last passed get a second chance.
 func (c *cache[V]) evict(limit int64) {
+	if c.gone > 1024 && c.gone > len(c.ring)/2 {
+		c.ring = slices.DeleteFunc(c.ring, func(e *entry[V]) bool { return e.gone })
+		c.hand, c.gone = 0, 0
+	}
 	for tries := 2 * len(c.ring); c.size > limit && tries > 0 && len(c.ring) > 0; tries-- {
 		if c.hand >= len(c.ring) {
 			c.hand = 0
@@ -338,6 +352,7 @@ func (c *cache[V]) evict(limit int64) {
 			c.remove(e)
 			c.all = false
 		}
+		c.gone--
 		last := len(c.ring) - 1
 		c.ring[c.hand], c.ring[last] = c.ring[last], nil
 		c.ring = c.ring[:last]

@@ -125,11 +125,11 @@ type send struct {
 func (s *send) promise(owner *task) func(*kgo.Record, error) {
 	return func(r *kgo.Record, err error) {
 		if err != nil {
-			err = fmt.Errorf("produce to %s-%d: %w", r.Topic, r.Partition, err)
+			failed := fmt.Errorf("produce to %s-%d: %w", r.Topic, r.Partition, err)
 			if isRefusal(err) {
-				err = &refusedRecord{owner: owner, err: err}
+				failed = &refusedRecord{owner: owner, err: failed}
 			}
-			s.err.CompareAndSwap(nil, &err)
+			s.err.CompareAndSwap(nil, &failed)
 			return
 		}
 		if !s.first.Load() && !s.first.Swap(true) {
