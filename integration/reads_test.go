@@ -229,6 +229,7 @@ func (r *readsRig) disturb(rng *rand.Rand) {
 // ?min-epoch is kept; what is missing is said to be. When nothing moves any more, all three give
 // the same bytes.
 func TestReadsWhileProcessesDie(t *testing.T) {
+	shared.Pawl(t) // or the load would grow while it is built
 	r := newReadsRig(t)
 	loading, endLoad := context.WithCancel(t.Context())
 	defer endLoad()
