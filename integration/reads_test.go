@@ -165,7 +165,8 @@ func (r *readsRig) quiet(rng *rand.Rand) {
 	}
 }
 
-// whole tells whether a node answers for all tasks, and at the given offsets unless nil.
+// whole tells whether a node answers for all tasks; unless ends is nil, at these offsets and with
+// the tasks spread evenly over the nodes, as they stay.
 func (r *readsRig) whole(n *node, ends map[int32]int64) bool {
 	q := &question{kind: mostViewed, limit: 10, path: "/v1/pageviews/top?n=10",
 		tasks: []int32{0, 1, 2, 3, 4, 5}}
@@ -174,8 +175,11 @@ func (r *readsRig) whole(n *node, ends map[int32]int64) bool {
 	if code != 200 || a.read(body, r.caller.topic) != nil || !a.Complete {
 		return false
 	}
+	here := make(map[string]int)
 	for _, s := range a.Tasks {
-		if s.Watermark == nil || ends != nil && ends[s.Partition] != s.offset {
+		here[s.Instance]++
+		uneven := here[s.Instance] > readTasks/len(r.nodes)
+		if s.Watermark == nil || ends != nil && (uneven || ends[s.Partition] != s.offset) {
 			return false
 		}
 	}
