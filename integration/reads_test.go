@@ -85,13 +85,13 @@ func (r *readsRig) takenOver(n *node) {
 	r.t.Helper()
 	from := r.caller.reached()
 	r.until(n.name+"'s tasks run elsewhere", func() bool {
-		now := r.caller.reached()
-		for task, owner := range r.caller.owners() {
+		now, owners := r.caller.reached(), r.caller.owners()
+		for task, owner := range owners {
 			if owner == n.name || now[task] <= from[task]+1 {
 				return false
 			}
 		}
-		return true
+		return len(owners) == readTasks
 	})
 }
 
@@ -253,6 +253,9 @@ func TestReadsWhileProcessesDie(t *testing.T) {
 	for i := range readers {
 		reads.Go(func() { r.caller.read(reading, rand.New(rand.NewPCG(uint64(i), 3))) })
 	}
+	r.until("readers have seen all tasks", func() bool {
+		return len(r.caller.owners()) == readTasks
+	})
 	seed := uint64(time.Now().UnixNano())
 	r.disturb(rand.New(rand.NewPCG(seed, 2)))
 	endReading()
