@@ -27,9 +27,10 @@ var shared harness.Shared
 
 func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
-// stage is a cluster with the fraud pipeline's inputs under names of its own.
+// stage is a cluster with a pipeline's inputs under names of its own.
 type stage struct {
 	t        *testing.T
+	pipeline string
 	app      string
 	brokers  string
 	url      string
@@ -38,22 +39,29 @@ type stage struct {
 	parts    int32
 }
 
-// newStage creates the inputs. Topics are shared by name between applications of one cluster, so
-// every test has a cluster's worth of names: a prefix.
+// newStage creates the fraud pipeline's inputs.
 func newStage(t *testing.T, kafka *harness.Cluster, registry *harness.RegistryServer,
 	parts int32) *stage {
+	t.Helper()
+	compact := "compact"
+	return newStageOf(t, kafka, registry, parts, fraud.Name, map[string]map[string]*string{
+		fraud.Transactions: nil, fraud.LimitsTopic: {"cleanup.policy": &compact}})
+}
+
+// newStageOf creates a pipeline's inputs. Topics are shared by name between applications of one
+// cluster, so every test has a cluster's worth of names: a prefix.
+func newStageOf(t *testing.T, kafka *harness.Cluster, registry *harness.RegistryServer,
+	parts int32, pipeline string, inputs map[string]map[string]*string) *stage {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(kafka.Bootstrap()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cl.Close)
-	s := &stage{t: t, app: harness.ID(t), brokers: kafka.Bootstrap(), url: registry.URL(),
-		registry: schemas.NewClient(schemas.ClientConfig{URL: registry.URL()}),
-		adm:      kadm.NewClient(cl), parts: parts}
-	compact := "compact"
-	for topic, configs := range map[string]map[string]*string{
-		fraud.Transactions: nil, fraud.LimitsTopic: {"cleanup.policy": &compact}} {
+	s := &stage{t: t, pipeline: pipeline, app: harness.ID(t), brokers: kafka.Bootstrap(),
+		url: registry.URL(), adm: kadm.NewClient(cl), parts: parts,
+		registry: schemas.NewClient(schemas.ClientConfig{URL: registry.URL()})}
+	for topic, configs := range inputs {
 		_, err := s.adm.CreateTopic(t.Context(), parts, -1, configs, s.prefix()+topic)
 		if err != nil {
 			t.Fatal(err)
@@ -119,17 +127,22 @@ func (s *stage) lag() (int64, error) {
 	return lag, nil
 }
 
-// check has the oracle judge all outputs and all state.
+// check has the fraud pipeline's oracle judge all outputs and all state.
 func (s *stage) check() *verify.Report {
+	s.t.Helper()
+	return s.checkBy(fraud.Spec(fraud.Config{}))
+}
+
+// checkBy has an oracle judge all outputs and all state.
+func (s *stage) checkBy(spec verify.Spec) *verify.Report {
 	s.t.Helper()
 	source, err := verify.NewKafka(s.app, kgo.SeedBrokers(s.brokers))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer source.Close()
-	spec := fraud.Spec(fraud.Config{}).WithPrefix(s.prefix())
-	report, err := verify.Check(s.t.Context(), verify.Options{Spec: spec, ApplicationID: s.app,
-		Source: source, Registry: s.registry})
+	report, err := verify.Check(s.t.Context(), verify.Options{Spec: spec.WithPrefix(s.prefix()),
+		ApplicationID: s.app, Source: source, Registry: s.registry})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -144,7 +157,7 @@ func (s *stage) check() *verify.Report {
 	return report
 }
 
-// node is one `pawl run fraud` process with its own state directory.
+// node is one `pawl run` process with its own state directory.
 type node struct {
 	s        *stage
 	name     string
@@ -159,7 +172,7 @@ func (s *stage) node(name string) *node {
 
 func (n *node) start(env ...string) {
 	n.s.t.Helper()
-	args := []string{"run", "fraud"}
+	args := []string{"run", n.s.pipeline}
 	for _, kv := range append([]string{"application.id=" + n.s.app, "instance.id=" + n.name,
 		"bootstrap.servers=" + n.s.brokers, "schema.registry.url=" + n.s.url,
 		"state.dir=" + n.dir, "http.listen=127.0.0.1:0", "topic.prefix=" + n.s.prefix(),
@@ -172,14 +185,22 @@ func (n *node) start(env ...string) {
 
 var listening = regexp.MustCompile(`http: listening on (\S+)`)
 
+// address is where the process answers, "" while it does not.
+func (n *node) address() string {
+	if m := listening.FindStringSubmatch(n.proc.Output()); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
 // working reports whether the process runs all of its tasks, at least one, and has committed.
 func (n *node) working() bool {
-	m := listening.FindStringSubmatch(n.proc.Output())
-	if m == nil {
+	address := n.address()
+	if address == "" {
 		return false
 	}
 	client := http.Client{Timeout: time.Second}
-	resp, err := client.Get("http://" + m[1] + "/status")
+	resp, err := client.Get("http://" + address + "/status")
 	if err != nil {
 		return false
 	}

@@ -70,7 +70,9 @@ func (s *server) gather(q *question, tasks []int32, read reader) (all []contribu
 	ctx := q.r.Context()
 	found := make(map[int32]contribution, len(tasks))
 	for began := time.Now(); ; {
-		s.look(ctx, q, tasks, found, read)
+		if s.look(ctx, q, tasks, found, read) {
+			began = time.Now() // what moved from an instance that is silent is known elsewhere now
+		}
 		if len(found) == len(tasks) || time.Since(began) > gatherForOne || !rest(ctx, gatherRetry) {
 			break
 		}
@@ -98,9 +100,10 @@ func rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// look reads what is here and asks others for what is not, each once.
+// look reads what is here and asks others for what is not, each once. It says whether one that was
+// waited for has lost its tasks meanwhile.
 func (s *server) look(ctx context.Context, q *question, tasks []int32,
-	found map[int32]contribution, read reader) {
+	found map[int32]contribution, read reader) (moved bool) {
 	others := make(map[string][]int32)
 	for _, task := range tasks {
 		if _, ok := found[task]; ok {
@@ -125,18 +128,22 @@ func (s *server) look(ctx context.Context, q *question, tasks []int32,
 	var asked sync.WaitGroup
 	for address, wanted := range others {
 		asked.Go(func() {
-			answers, err := s.hop(ctx, q.r, address, wanted)
-			if err != nil {
-				return // whoever does not answer is asked again, or missing
-			}
+			patient, gone, end := s.patient(ctx, q, address, wanted)
+			defer end()
+			answers, err := s.hop(patient, q.r, address, wanted)
 			mu.Lock()
 			defer mu.Unlock()
+			if err != nil { // whoever does not answer is asked again, or missing
+				moved = moved || gone.Load()
+				return
+			}
 			for _, c := range answers {
 				found[c.Standing.Partition] = c
 			}
 		})
 	}
 	asked.Wait()
+	return moved
 }
 
 // hop sends the request on to another instance, for some tasks.
