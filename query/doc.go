@@ -12,5 +12,6 @@
 // (tasks), fraud.go, pageviews.go, iot.go, activity.go and funnel.go (the pipelines' own),
 // topology.go and windows.go (the engine); alerts.go (from the topic that holds those of all
 // tasks); deadletters.go (read and handled); feed.go and events.go (what happens, sent as it does);
-// answer.go (the JSON, problems); openapi.go.
+// answer.go (the JSON, problems), stands.go (where tasks stand, once an epoch) and body.go (the JSON
+// as bytes); openapi.go.
 package query

@@ -101,7 +101,14 @@ func (b jsonNodes) record(s *avro.RecordSchema) func(*Cursor, []byte, int) []byt
 	slices.SortFunc(order, func(x, y int) int {
 		return strings.Compare(members[x].name, members[y].name)
 	})
-	sorted := slices.IsSorted(order)
+	// Members that stand where they are to stand are not moved: those from first to last are.
+	first, last := 0, len(order)-1
+	for first < len(order) && order[first] == first {
+		first++
+	}
+	for last > first && order[last] == last {
+		last--
+	}
 	return func(c *Cursor, dst []byte, depth int) []byte {
 		const few = 16
 		var some [few + 1]int
@@ -122,12 +129,13 @@ func (b jsonNodes) record(s *avro.RecordSchema) func(*Cursor, []byte, int) []byt
 			dst = append(dst, ',')
 			ends[i+1] = len(dst)
 		}
-		end := len(dst)
-		if !sorted {
-			for _, i := range order {
+		if first < last {
+			end := len(dst)
+			for _, i := range order[first : last+1] {
 				dst = append(dst, dst[ends[i]:ends[i+1]]...)
 			}
-			dst = dst[:start+copy(dst[start:], dst[end:])]
+			copy(dst[ends[first]:], dst[end:])
+			dst = dst[:end]
 		}
 		return closed(dst, start, '}')
 	}
