@@ -43,6 +43,9 @@ func (p *Pipeline) Tables() []TableInfo {
 // Pipeline is what the instance runs.
 func (in *Instance) Pipeline() *Pipeline { return in.pipe }
 
+// Tables lists the pipeline's tables. The list must not be changed.
+func (in *Instance) Tables() []TableInfo { return in.infos() }
+
 // TaskCount is the number of the application's tasks, here and elsewhere.
 func (in *Instance) TaskCount() int32 { return in.bind.partitions }
 

@@ -52,7 +52,7 @@ type instance struct{ *processor.Instance }
 // Shape implements State.
 func (i instance) Shape() Shape {
 	return Shape{Application: i.ApplicationID(), Instance: i.InstanceID(),
-		Pipeline: i.Pipeline().Name(), Tasks: i.TaskCount(), Tables: i.Pipeline().Tables()}
+		Pipeline: i.Pipeline().Name(), Tasks: i.TaskCount(), Tables: i.Tables()}
 }
 
 // View implements State.
