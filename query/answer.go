@@ -131,11 +131,16 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(all, p.also)
 	w.Header().Set("Cache-Control", "no-store")
-	send(w, r, p.Status, "application/problem+json", all)
+	send(w, r, nil, p.Status, "application/problem+json", all)
 }
 
 // answer writes a body that was true at the given epochs, unless the client has it already.
 func answer(w http.ResponseWriter, r *http.Request, tag string, body any) {
+	answerWith(w, r, nil, tag, body)
+}
+
+// answerWith is answer with buffers to write into.
+func answerWith(w http.ResponseWriter, r *http.Request, in *bodies, tag string, body any) {
 	w.Header().Set("Cache-Control", "no-cache")
 	if tag != "" {
 		w.Header().Set("ETag", tag)
@@ -145,7 +150,7 @@ func answer(w http.ResponseWriter, r *http.Request, tag string, body any) {
 			return
 		}
 	}
-	send(w, r, http.StatusOK, "application/json", body)
+	send(w, r, in, http.StatusOK, "application/json", body)
 }
 
 // matches compares tags weakly.
@@ -167,14 +172,16 @@ const (
 // vary says what an answer depends on beside its address.
 func vary(w http.ResponseWriter) { w.Header().Set("Vary", "Accept-Encoding, Authorization") }
 
-func send(w http.ResponseWriter, r *http.Request, status int, kind string, body any) {
-	encoded, err := bodyOf(body)
+func send(w http.ResponseWriter, r *http.Request, in *bodies, status int, kind string, body any) {
+	encoded, err := appendBody(in.take(), body)
 	if err != nil {
 		status, kind = http.StatusInternalServerError, "application/problem+json"
 		encoded = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500,` +
 			`"detail":"the answer cannot be written as JSON"}`)
 	}
-	sendBytes(w, r, status, kind, append(encoded, '\n'))
+	encoded = append(encoded, '\n')
+	sendBytes(w, r, status, kind, encoded)
+	in.give(encoded)
 }
 
 // sendBytes writes an answer, compressed if that pays and the client takes it.

@@ -5,36 +5,47 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"pawl/internal/jsonform"
 )
 
-// bodyGuess is room for an answer about one key, so that its buffer seldom has to grow.
-const bodyGuess = 2 << 10
+// bodies are the buffers that answers are written into, for requests to come. nil keeps none.
+type bodies struct{ idle sync.Pool } // of *[]byte
+
+// bodyKept is the largest buffer that is kept.
+const bodyKept = 64 << 10
+
+// take is an empty buffer.
+func (b *bodies) take() []byte {
+	if b != nil {
+		if kept, ok := b.idle.Get().(*[]byte); ok {
+			return (*kept)[:0]
+		}
+	}
+	return make([]byte, 0, 4<<10)
+}
+
+// give takes a buffer back that nobody reads any more.
+func (b *bodies) give(buffer []byte) {
+	if b != nil && cap(buffer) <= bodyKept {
+		b.idle.Put(&buffer)
+	}
+}
 
 // jsonWriter is part of a body that writes itself as encoding/json would.
 type jsonWriter interface {
 	appendJSON(dst []byte) ([]byte, error)
-	size() int // about how many bytes
 }
 
-// bodyOf is a body as JSON.
-func bodyOf(body any) ([]byte, error) {
-	f, ok := body.(fields)
-	if !ok {
-		return json.Marshal(body)
+// appendBody appends a body as JSON.
+func appendBody(dst []byte, body any) ([]byte, error) {
+	if f, ok := body.(fields); ok {
+		return appendFields(dst, f)
 	}
-	room := bodyGuess
-	for _, v := range f {
-		switch v := v.(type) {
-		case json.RawMessage:
-			room += len(v)
-		case jsonWriter:
-			room += v.size()
-		}
-	}
-	return appendFields(make([]byte, 0, room), f)
+	encoded, err := json.Marshal(body)
+	return append(dst, encoded...), err
 }
 
 // appendFields writes an object in the order of its names.
@@ -130,8 +141,6 @@ func appendCounts(dst []byte, counts map[string]int64) []byte {
 // standings are where several tasks stand.
 type standings []standing
 
-func (s standings) size() int { return 256 * len(s) }
-
 func (s standings) appendJSON(dst []byte) ([]byte, error) {
 	if s == nil {
 		return append(dst, "null"...), nil
@@ -166,28 +175,20 @@ func (s *standing) append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// transactions are those that a user's window holds, as they are shown.
-type transactions []transaction
-
-type transaction struct {
-	at    int64 // ms
-	count int64 // more than 1 when a busy user has several in a millisecond
-	cents int64
-}
-
-func (t transactions) size() int { return 80 * len(t) }
+// transactions are those that a user's window holds, by time; they are shown with the newest first.
+type transactions []slot
 
 func (t transactions) appendJSON(dst []byte) ([]byte, error) {
 	var clock jsonform.Clock
 	dst = append(dst, '[')
-	for i := range t {
+	for i := len(t) - 1; i >= 0; i-- {
+		dst = clock.Millis(append(dst, `{"timestamp":`...), t[i].At)
+		dst = strconv.AppendInt(append(dst, `,"count":`...), t[i].Count, 10)
+		dst = strconv.AppendInt(append(dst, `,"total_cents":`...), t[i].Cents, 10)
+		dst = append(dst, '}')
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = clock.Millis(append(dst, `{"timestamp":`...), t[i].at)
-		dst = strconv.AppendInt(append(dst, `,"count":`...), t[i].count, 10)
-		dst = strconv.AppendInt(append(dst, `,"total_cents":`...), t[i].cents, 10)
-		dst = append(dst, '}')
 	}
 	return append(dst, ']'), nil
 }

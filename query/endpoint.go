@@ -96,7 +96,7 @@ func (e *endpoint[P]) handle(s *server) http.HandlerFunc {
 		q, p := ask(r, state.Shape(), own)
 		var tasks []int32
 		if p == nil {
-			q.stands = s.stands
+			q.stands, q.bodies = s.stands, &s.bodies
 			tasks, p = e.tasks(q)
 		}
 		if p == nil {
@@ -224,7 +224,7 @@ func (e *endpoint[P]) answer(w http.ResponseWriter, r *http.Request, q *question
 	if e.live {
 		tag = ""
 	}
-	answer(w, r, tag, body)
+	answerWith(w, r, q.bodies, tag, body)
 }
 
 // refused is the problem that a contribution is instead of one.

@@ -143,17 +143,16 @@ func (s *server) mergeVelocity(q *question, parts []velocity) (fields, *Problem)
 	end := slots[len(slots)-1].At
 	start := end - s.options.FraudSpan.Milliseconds()
 	var count, cents int64
-	shown := make(transactions, 0, min(len(slots), q.limit))
+	first := len(slots) // of those that count
 	for _, one := range slices.Backward(slots) {
 		if one.At <= start {
 			break
 		}
 		count += one.Count
 		cents += one.Cents
-		if len(shown) < q.limit {
-			shown = append(shown, transaction{one.At, one.Count, one.Cents})
-		}
+		first--
 	}
+	shown := transactions(slots[max(first, len(slots)-q.limit):])
 	return fields{"user_id": id, "count": count, "total_cents": cents, "transactions": shown,
 		"window_start": timeOf(start), "window_end": timeOf(end)}, nil
 }

@@ -37,6 +37,7 @@ type question struct {
 	raw      bool
 	asOf     *Moment // nil for the present
 	stands   *stands // of this instance's tasks
+	bodies   *bodies
 }
 
 // known are the parameters that any endpoint takes.

@@ -44,6 +44,7 @@ type server struct {
 	options Options
 	client  *http.Client
 	stands  *stands
+	bodies  bodies
 }
 
 // New is the handler of /v1 and of the OpenAPI description. Close frees what it keeps open to other
