@@ -56,7 +56,7 @@ func TestReadsAreTimedFromWhenDue(t *testing.T) {
 		_, _ = w.Write([]byte("{}"))
 	}))
 	defer server.Close()
-	a := &asker{name: "any", rate: 200, workers: 4, keep: 1, client: server.Client(),
+	a := &asker{name: "any", rate: 200, workers: 4, keep: 1,
 		targets: []string{strings.TrimPrefix(server.URL, "http://")},
 		path:    func(*rand.Rand) string { return "/" }}
 	ctx, end := context.WithTimeout(t.Context(), time.Second)
