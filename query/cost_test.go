@@ -50,8 +50,8 @@ func costBed(b *testing.B, users int) http.Handler {
 	const each = 60
 	_, err = loadgen.Run(b.Context(), loadgen.Config{Count: int64(users * each), Registry: registry,
 		Options: []kgo.Opt{kgo.SeedBrokers(cluster.Addr())},
-		Generator: fraud.NewGenerator(fraud.LoadConfig{Users: users, Rate: float64(users*each) / 280,
-			Start: time.Now().Add(-290 * time.Second), Poison: -1, Late: -1})})
+		Generator: fraud.NewGenerator(fraud.LoadConfig{Users: users,
+			Rate: float64(users*each) / 280, Start: time.Now().Add(-290 * time.Second), Poison: -1, Late: -1})})
 	if err != nil {
 		b.Fatal(err)
 	}

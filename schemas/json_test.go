@@ -56,7 +56,8 @@ func FuzzAppendJSON(f *testing.F) {
 	}
 	f.Add(uint8(1), []byte{0, 20, 4, 2, 4, 6, 8, 10, 12, 0})
 	f.Add(uint8(2), []byte{2, 2, 0, 2, 2, 'x', 2, 4, '<', 0xff})
-	f.Add(uint8(3), []byte{6, 4, 2, 'b', 2, 2, '1', 2, 'a', 0, 2, 2, 'b', 0, 0, 1, 2, 3, 4, 2, 0, 2, 9})
+	f.Add(uint8(3), []byte{6, 4, 2, 'b', 2, 2, '1', 2, 'a', 0, 2, 2, 'b', 0, 0, 1, 2, 3, 4, 2, 0,
+		2, 9})
 	f.Add(uint8(4), []byte("\x0a<\xe2\x80\xa8&"))
 	f.Add(uint8(5), []byte{0, 0, 0, 0, 0, 0, 0xf8, 0x7f})
 	f.Add(uint8(6), []byte{6, 2, 'b', 2, 2, 'a', 4, 2, 'b', 6, 0})

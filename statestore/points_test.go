@@ -16,8 +16,8 @@ func (s *overtaken) Get(key []byte) ([]byte, bool, error) {
 	return s.Mem.Get(key)
 }
 
-// TestPointsAreOfTheirMark has an epoch committed and written to the store below between the look at
-// the changes in memory and the one at that store: the view shows one epoch all the same.
+// TestPointsAreOfTheirMark has an epoch committed and written to the store below between the look
+// at the changes in memory and the one at that store: the view shows one epoch all the same.
 func TestPointsAreOfTheirMark(t *testing.T) {
 	below := &overtaken{Mem: NewMem()}
 	b := NewBuffered(below)

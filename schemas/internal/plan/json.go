@@ -220,7 +220,9 @@ func jsonScalar(s avro.Schema) func(*Cursor, []byte, int) []byte {
 	logical := Logical(s)
 	switch s.Type() {
 	case avro.Boolean:
-		return func(c *Cursor, dst []byte, _ int) []byte { return strconv.AppendBool(dst, c.bool()) }
+		return func(c *Cursor, dst []byte, _ int) []byte {
+			return strconv.AppendBool(dst, c.bool())
+		}
 	case avro.Int:
 		if logical == avro.Date {
 			return func(c *Cursor, dst []byte, _ int) []byte {
