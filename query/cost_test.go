@@ -51,7 +51,8 @@ func costBed(b *testing.B, users int) http.Handler {
 	_, err = loadgen.Run(b.Context(), loadgen.Config{Count: int64(users * each), Registry: registry,
 		Options: []kgo.Opt{kgo.SeedBrokers(cluster.Addr())},
 		Generator: fraud.NewGenerator(fraud.LoadConfig{Users: users,
-			Rate: float64(users*each) / 280, Start: time.Now().Add(-290 * time.Second), Poison: -1, Late: -1})})
+			Rate:  float64(users*each) / 280,
+			Start: time.Now().Add(-290 * time.Second), Poison: -1, Late: -1})})
 	if err != nil {
 		b.Fatal(err)
 	}
