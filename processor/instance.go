@@ -21,6 +21,7 @@ import (
 type Instance struct {
 	cfg        Config
 	pipe       *Pipeline
+	infos      func() []TableInfo // the pipeline's tables
 	bind       *binding
 	txnV2      bool
 	tombstones time.Duration  // the changelog's delete.retention.ms

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -30,8 +31,8 @@ func Start(ctx context.Context, cfg Config, p *Pipeline) (*Instance, error) {
 	if err := errors.Join(cfg.Validate(), p.Validate()); err != nil {
 		return nil, &StartError{err}
 	}
-	in := &Instance{cfg: cfg, pipe: p, group: newGroup(), done: make(chan struct{}),
-		wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
+	in := &Instance{cfg: cfg, pipe: p, infos: sync.OnceValue(p.Tables), group: newGroup(),
+		done: make(chan struct{}), wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
 		slots: make(map[int32]*slot), statuses: make(map[int32]*taskInfo),
 		uploading: make(chan struct{}, 1), restores: make(chan struct{}, restoreTurns()),
 		tombstones: 24 * time.Hour, state: InstanceStateInfo{State: "CREATED"}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,6 +113,9 @@ func (t *task) run(ctx context.Context) {
 		}
 		wait := t.advance(ctx)
 		if wait == 0 {
+			// There is more to process. Without this, whoever asks for state over HTTP waits for a
+			// processor until the scheduler takes this one away, up to 10 ms later.
+			runtime.Gosched()
 			continue
 		}
 		t.sleep(ctx, wait)

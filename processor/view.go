@@ -43,6 +43,9 @@ func (p *Pipeline) Tables() []TableInfo {
 // Pipeline is what the instance runs.
 func (in *Instance) Pipeline() *Pipeline { return in.pipe }
 
+// Tables lists the pipeline's tables. The list must not be changed.
+func (in *Instance) Tables() []TableInfo { return in.infos() }
+
 // TaskCount is the number of the application's tasks, here and elsewhere.
 func (in *Instance) TaskCount() int32 { return in.bind.partitions }
 
@@ -185,6 +188,14 @@ func (v *StateView) Scan(i int, fn func(key statestore.Key, value []byte) bool) 
 
 // JSON is a value as encoding/json prints it, see schemas.ToJSON.
 func (v *StateView) JSON(value []byte) (any, error) { return schemas.ToJSON(value, v.resolver) }
+
+// AppendJSON appends a value as encoding/json prints it, see schemas.AppendJSON.
+func (v *StateView) AppendJSON(dst, value []byte) ([]byte, error) {
+	return schemas.AppendJSON(dst, value, v.resolver)
+}
+
+// Resolver knows the writer schemas of the values.
+func (v *StateView) Resolver() *schemas.Resolver { return v.resolver }
 
 // Schema is the text of the writer schema that a value names.
 func (v *StateView) Schema(value []byte) (text string, ok bool) {

@@ -3,9 +3,9 @@ package query
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"maps"
 	"net/http"
 	"strconv"
@@ -27,6 +27,9 @@ type standing struct {
 
 	Checkpoint string     `json:"checkpoint,omitempty"` // that as-of led to
 	Created    *time.Time `json:"created,omitempty"`    // when it was taken
+
+	text []byte // all of that as JSON, if it is known
+	tag  string // its part of an ETag, if it is known
 }
 
 func standingOf(task, instance string, partition int32, p record.Position) standing {
@@ -34,7 +37,7 @@ func standingOf(task, instance string, partition int32, p record.Position) stand
 		Claim: p.Claim, Offsets: make(map[string]int64, len(p.Inputs)),
 		Watermark: timeOf(p.Watermark)}
 	for _, in := range p.Inputs {
-		s.Offsets[fmt.Sprintf("%s-%d", in.Topic, in.Partition)] = in.Offset
+		s.Offsets[partitionName(in.Topic, in.Partition)] = in.Offset
 	}
 	return s
 }
@@ -56,15 +59,21 @@ type fields map[string]any
 func (f fields) stand(tasks []standing, missing []string) {
 	var epoch int64
 	offsets := make(map[string]int64)
+	if len(tasks) == 1 {
+		offsets = tasks[0].Offsets
+	}
 	var watermark *time.Time
 	for i, s := range tasks {
 		epoch += s.Epoch
-		maps.Copy(offsets, s.Offsets)
+		if len(tasks) > 1 {
+			maps.Copy(offsets, s.Offsets)
+		}
 		if i == 0 || s.Watermark == nil || watermark != nil && s.Watermark.Before(*watermark) {
 			watermark = s.Watermark
 		}
 	}
-	f["epoch"], f["offsets"], f["watermark"], f["tasks"] = epoch, offsets, watermark, tasks
+	f["epoch"], f["offsets"], f["watermark"] = epoch, offsets, watermark
+	f["tasks"] = standings(tasks)
 	f["complete"] = len(missing) == 0
 	if len(missing) > 0 {
 		f["missing"] = missing
@@ -77,10 +86,19 @@ func etag(tasks []standing, missing []string) string {
 		return ""
 	}
 	h := fnv.New64a()
-	for _, s := range tasks {
-		fmt.Fprintf(h, "%s %d %d %s,", s.Task, s.Claim, s.Epoch, s.Checkpoint)
+	for i := range tasks {
+		part := tasks[i].tag
+		if part == "" {
+			part = etagPart(&tasks[i])
+		}
+		_, _ = io.WriteString(h, part) // a hash takes all
 	}
-	return fmt.Sprintf(`W/"%x"`, h.Sum64())
+	return `W/"` + strconv.FormatUint(h.Sum64(), 16) + `"`
+}
+
+// etagPart is what one task adds.
+func etagPart(s *standing) string {
+	return fmt.Sprintf("%s %d %d %s,", s.Task, s.Claim, s.Epoch, s.Checkpoint)
 }
 
 // Problem is an error as it is answered, RFC 9457.
@@ -113,11 +131,16 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(all, p.also)
 	w.Header().Set("Cache-Control", "no-store")
-	send(w, r, p.Status, "application/problem+json", all)
+	send(w, r, nil, p.Status, "application/problem+json", all)
 }
 
 // answer writes a body that was true at the given epochs, unless the client has it already.
 func answer(w http.ResponseWriter, r *http.Request, tag string, body any) {
+	answerWith(w, r, nil, tag, body)
+}
+
+// answerWith is answer with buffers to write into.
+func answerWith(w http.ResponseWriter, r *http.Request, in *bodies, tag string, body any) {
 	w.Header().Set("Cache-Control", "no-cache")
 	if tag != "" {
 		w.Header().Set("ETag", tag)
@@ -127,7 +150,7 @@ func answer(w http.ResponseWriter, r *http.Request, tag string, body any) {
 			return
 		}
 	}
-	send(w, r, http.StatusOK, "application/json", body)
+	send(w, r, in, http.StatusOK, "application/json", body)
 }
 
 // matches compares tags weakly.
@@ -149,14 +172,16 @@ const (
 // vary says what an answer depends on beside its address.
 func vary(w http.ResponseWriter) { w.Header().Set("Vary", "Accept-Encoding, Authorization") }
 
-func send(w http.ResponseWriter, r *http.Request, status int, kind string, body any) {
-	encoded, err := json.Marshal(body)
+func send(w http.ResponseWriter, r *http.Request, in *bodies, status int, kind string, body any) {
+	encoded, err := appendBody(in.take(), body)
 	if err != nil {
 		status, kind = http.StatusInternalServerError, "application/problem+json"
 		encoded = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500,` +
 			`"detail":"the answer cannot be written as JSON"}`)
 	}
-	sendBytes(w, r, status, kind, append(encoded, '\n'))
+	encoded = append(encoded, '\n')
+	sendBytes(w, r, status, kind, encoded)
+	in.give(encoded)
 }
 
 // sendBytes writes an answer, compressed if that pays and the client takes it.
@@ -172,16 +197,15 @@ func sendBytes(w http.ResponseWriter, r *http.Request, status int, kind string, 
 		body = packed.Bytes()
 		w.Header().Set("Content-Encoding", "gzip")
 	}
-	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead {
 		return
 	}
-	// Whoever does not read keeps nothing for long. Not every writer has a deadline.
-	clock := http.NewResponseController(w)
-	_ = clock.SetWriteDeadline(time.Now().Add(writeFor))
+	// Whoever does not read keeps nothing for long. Not every writer has a deadline. The server
+	// takes it back once all is sent, which may be after this.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeFor))
 	_, _ = w.Write(body) // the client may have gone
-	_ = clock.SetWriteDeadline(time.Time{})
 }
 
 // takesGzip tells whether the client says that it can read gzip.

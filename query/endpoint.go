@@ -83,19 +83,20 @@ func (c contribution) wire() contribution {
 
 // handle answers a request.
 func (e *endpoint[P]) handle(s *server) http.HandlerFunc {
+	own := e.parameters
+	if !e.live { // what is of now has no past
+		own = withAsOf(own)
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		state := s.options.State()
 		if state == nil {
 			starting().write(w, r)
 			return
 		}
-		own := e.parameters
-		if !e.live { // what is of now has no past
-			own = withAsOf(own)
-		}
 		q, p := ask(r, state.Shape(), own)
 		var tasks []int32
 		if p == nil {
+			q.stands, q.bodies = s.stands, &s.bodies
 			tasks, p = e.tasks(q)
 		}
 		if p == nil {
@@ -167,7 +168,7 @@ func (e *endpoint[P]) look(state State, q *question, task int32, ranges []proces
 	read func(*question, View) (P, error), c *contribution) error {
 	return state.View(task, ranges, func(v View) error {
 		pos := v.Standing()
-		c.Standing = standingOf(taskName(q.shape.Pipeline, task), q.shape.Instance, task, pos)
+		c.Standing = q.stands.of(q, task, pos)
 		if c.Behind {
 			return nil
 		}
@@ -182,8 +183,7 @@ func (e *endpoint[P]) look(state State, q *question, task int32, ranges []proces
 // answer merges and writes.
 func (e *endpoint[P]) answer(w http.ResponseWriter, r *http.Request, q *question,
 	all []contribution, missing []string) {
-	var stands []standing
-	var parts []P
+	stands, parts := make([]standing, 0, len(all)), make([]P, 0, len(all))
 	for _, c := range all {
 		if p := c.refused(q); p != nil {
 			p.write(w, r)
@@ -224,7 +224,7 @@ func (e *endpoint[P]) answer(w http.ResponseWriter, r *http.Request, q *question
 	if e.live {
 		tag = ""
 	}
-	answer(w, r, tag, body)
+	answerWith(w, r, q.bodies, tag, body)
 }
 
 // refused is the problem that a contribution is instead of one.

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -166,6 +167,23 @@ func (v *fakeView) JSON(value []byte) (any, error) {
 	var out any
 	err := json.Unmarshal(value, &out)
 	return out, err
+}
+
+func (v *fakeView) AppendJSON(dst, value []byte) ([]byte, error) {
+	shown, err := v.JSON(value)
+	if err != nil {
+		return dst, err
+	}
+	text, err := json.Marshal(shown)
+	return append(dst, text...), err
+}
+
+// Decode takes total_cents for TotalCents.
+func (v *fakeView) Decode(value []byte, into target) error {
+	if _, err := v.JSON(value); err != nil {
+		return err
+	}
+	return json.Unmarshal(bytes.ReplaceAll(value, []byte("_"), nil), into.pointer())
 }
 
 // put is a change of a table's key.

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
-	"time"
 
 	"pawl/processor"
+	"pawl/schemas"
+	schema "pawl/schemas/fraud"
 	"pawl/statestore"
 )
 
@@ -31,6 +32,8 @@ const (
 
 // fraudUser answers with what the next decision about a user can count.
 func (s *server) fraudUser() *endpoint[velocity] {
+	reads := &velocities{roots: schemas.NewDecoders(schema.VelocityType()),
+		nodes: schemas.NewDecoders(schema.VelocityNodeType())}
 	user := func(q *question) statestore.Key {
 		return statestore.Key(nil).String(q.r.PathValue("id"))
 	}
@@ -40,7 +43,7 @@ func (s *server) fraudUser() *endpoint[velocity] {
 			return []processor.StateRange{processor.StatePoint(velocityTable, user(q))}
 		},
 		glance: func(q *question, v View) (velocity, error) {
-			out, whole, err := readRoot(v, user(q))
+			out, whole, err := reads.root(v, user(q))
 			if err == nil && !whole {
 				err = errMore
 			}
@@ -51,56 +54,61 @@ func (s *server) fraudUser() *endpoint[velocity] {
 			return []processor.StateRange{processor.StatePoint(velocityTable, user(q)),
 				{Table: nodesTable, From: leaves, To: leaves.End()}}
 		},
-		read:  func(q *question, v View) (velocity, error) { return readVelocity(v, user(q)) },
+		read:  func(q *question, v View) (velocity, error) { return reads.all(v, user(q)) },
 		merge: s.mergeVelocity,
 	}
 }
 
-// readRoot reads a user's own entry; whole says that there is nothing beside it.
-func readRoot(v View, user statestore.Key) (out velocity, whole bool, err error) {
+// velocities reads what the table holds.
+type velocities struct {
+	roots *schemas.Decoders[schema.Velocity]
+	nodes *schemas.Decoders[schema.VelocityNode]
+}
+
+// root reads a user's own entry; whole says that there is nothing beside it.
+func (r *velocities) root(v View, user statestore.Key) (out velocity, whole bool, err error) {
 	raw, ok, err := v.Get(velocityTable, user)
 	if err != nil || !ok {
 		return out, true, err
 	}
-	root, err := v.JSON(raw)
-	if err != nil {
+	var root schema.Velocity
+	if err := v.Decode(raw, typed[schema.Velocity]{r.roots, &root}); err != nil {
 		return out, false, err
 	}
 	out.Known = true
-	if number(field(root, "level")) == 0 {
-		out.Slots = slotsOf(root, number(field(root, "base")))
+	if root.Level == 0 {
+		out.Slots = appendSlots(nil, root.Slots, root.Base)
 		return out, true, nil
 	}
 	return out, false, nil
 }
 
-func readVelocity(v View, user statestore.Key) (velocity, error) {
-	out, whole, err := readRoot(v, user)
+// all reads a user's transactions, be they many.
+func (r *velocities) all(v View, user statestore.Key) (velocity, error) {
+	out, whole, err := r.root(v, user)
 	if err != nil || whole {
 		return out, err
 	}
 	var failed error
 	_, err = v.Scan(1, func(key statestore.Key, raw []byte) bool {
-		var node any
+		var node schema.VelocityNode
 		parts, err := statestore.DecodeKey(key)
 		if err == nil {
-			node, err = v.JSON(raw)
+			err = v.Decode(raw, typed[schema.VelocityNode]{r.nodes, &node})
 		}
 		if failed = err; err != nil {
 			return false
 		}
-		out.Slots = append(out.Slots, slotsOf(node, number(parts[2])*nodeSlots)...)
+		out.Slots = appendSlots(out.Slots, node.Slots, number(parts[2])*nodeSlots)
 		return true
 	})
 	return out, cmp.Or(err, failed)
 }
 
-func slotsOf(node any, base int64) []slot {
-	var all []slot
-	list, _ := field(node, "slots").([]any)
-	for _, one := range list {
-		all = append(all, slot{At: base + number(field(one, "index")),
-			Count: number(field(one, "count")), Cents: number(field(one, "total_cents"))})
+func appendSlots(all []slot, stored []schema.Slot, base int64) []slot {
+	all = slices.Grow(all, len(stored))
+	for _, one := range stored {
+		all = append(all, slot{At: base + one.Index, Count: one.Count, Cents: one.TotalCents})
 	}
 	return all
 }
@@ -124,13 +132,6 @@ func number(v any) int64 {
 	return 0
 }
 
-// transaction is one that the window holds, as it is shown.
-type transaction struct {
-	Timestamp  *time.Time `json:"timestamp"`
-	Count      int64      `json:"count"` // more than 1 when a busy user has several in a millisecond
-	TotalCents int64      `json:"total_cents"`
-}
-
 // mergeVelocity shows the window that ends with the user's newest transaction.
 func (s *server) mergeVelocity(q *question, parts []velocity) (fields, *Problem) {
 	id := q.r.PathValue("id")
@@ -142,17 +143,16 @@ func (s *server) mergeVelocity(q *question, parts []velocity) (fields, *Problem)
 	end := slots[len(slots)-1].At
 	start := end - s.options.FraudSpan.Milliseconds()
 	var count, cents int64
-	shown := []transaction{}
+	first := len(slots) // of those that count
 	for _, one := range slices.Backward(slots) {
 		if one.At <= start {
 			break
 		}
 		count += one.Count
 		cents += one.Cents
-		if len(shown) < q.limit {
-			shown = append(shown, transaction{timeOf(one.At), one.Count, one.Cents})
-		}
+		first--
 	}
+	shown := transactions(slots[max(first, len(slots)-q.limit):])
 	return fields{"user_id": id, "count": count, "total_cents": cents, "transactions": shown,
 		"window_start": timeOf(start), "window_end": timeOf(end)}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 func partitionName(topic string, partition int32) string {
-	return fmt.Sprintf("%s-%d", topic, partition)
+	return topic + "-" + strconv.Itoa(int(partition))
 }
 
 // shownInstance is one instance of the application.

@@ -28,5 +28,5 @@ func answerJSON(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusInternalServerError, "%v", err).write(w, r) // a test reads it: never
 		return
 	}
-	send(w, r, http.StatusOK, "application/json", doc)
+	send(w, r, nil, http.StatusOK, "application/json", doc)
 }

@@ -36,6 +36,8 @@ type question struct {
 	wait     time.Duration
 	raw      bool
 	asOf     *Moment // nil for the present
+	stands   *stands // of this instance's tasks
+	bodies   *bodies
 }
 
 // known are the parameters that any endpoint takes.
@@ -44,6 +46,9 @@ var known = []string{"limit", "after", "task", "min-epoch", "wait", "raw"}
 // ask reads the common parameters; extra are the endpoint's own.
 func ask(r *http.Request, shape Shape, extra []string) (*question, *Problem) {
 	q := &question{r: r, shape: shape, limit: limitDefault, task: -1, minAny: -1, wait: waitDefault}
+	if r.URL.RawQuery == "" {
+		return q, nil
+	}
 	var err error
 	if q.values, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return nil, refuse(http.StatusBadRequest, "the query string cannot be read: %v", err)
@@ -204,6 +209,9 @@ func moment(name, text string) (int64, *Problem) {
 
 // ParseKey appends the elements of a JSON array, strings and integers, to a key.
 func ParseKey(key statestore.Key, text string) (statestore.Key, error) {
+	if text == "[]" {
+		return key, nil
+	}
 	var parts []any
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()

@@ -43,6 +43,8 @@ type Options struct {
 type server struct {
 	options Options
 	client  *http.Client
+	stands  *stands
+	bodies  bodies
 }
 
 // New is the handler of /v1 and of the OpenAPI description. Close frees what it keeps open to other
@@ -56,7 +58,7 @@ func New(o Options) (h http.Handler, close func()) {
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
 		DisableCompression: true, ResponseHeaderTimeout: o.Timeout, DialTLSContext: o.DialTLS}
-	s := &server{options: o, client: &http.Client{Transport: transport,
+	s := &server{options: o, stands: newStands(), client: &http.Client{Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // the token is for the instance that was asked
 		}}}

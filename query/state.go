@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"pawl/processor"
+	"pawl/schemas"
 	"pawl/schemas/record"
 	"pawl/statestore"
 )
@@ -34,6 +35,10 @@ type View interface {
 	Get(table string, key statestore.Key) (value []byte, ok bool, err error)
 	Scan(i int, fn func(key statestore.Key, value []byte) bool) (next statestore.Key, err error)
 	JSON(value []byte) (any, error)
+	// AppendJSON appends a value as encoding/json prints it.
+	AppendJSON(dst, value []byte) ([]byte, error)
+	// Decode reads a value into what a pipeline's tables hold.
+	Decode(value []byte, into target) error
 	// Rates and Inputs are of now, not of the epoch; see processor.StateView.
 	Rates() map[string]float64
 	Inputs() []processor.InputStatus
@@ -47,7 +52,7 @@ type instance struct{ *processor.Instance }
 // Shape implements State.
 func (i instance) Shape() Shape {
 	return Shape{Application: i.ApplicationID(), Instance: i.InstanceID(),
-		Pipeline: i.Pipeline().Name(), Tasks: i.TaskCount(), Tables: i.Pipeline().Tables()}
+		Pipeline: i.Pipeline().Name(), Tasks: i.TaskCount(), Tables: i.Tables()}
 }
 
 // View implements State.
@@ -62,3 +67,26 @@ type view struct{ *processor.StateView }
 
 // Standing implements View.
 func (v view) Standing() record.Position { return v.Position }
+
+// Decode implements View.
+func (v view) Decode(value []byte, into target) error {
+	return into.decode(value, v.Resolver())
+}
+
+// target is where a value of a known type goes.
+type target interface {
+	decode(value []byte, r *schemas.Resolver) error
+	pointer() any
+}
+
+// typed is a target of type V.
+type typed[V any] struct {
+	decoders *schemas.Decoders[V]
+	into     *V
+}
+
+func (t typed[V]) decode(value []byte, r *schemas.Resolver) error {
+	return t.decoders.Decode(value, r, t.into)
+}
+
+func (t typed[V]) pointer() any { return t.into }

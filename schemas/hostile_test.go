@@ -206,9 +206,11 @@ func FuzzDecode(f *testing.F) {
 		data := append(schemas.AppendHeader(nil, 7), payload...)
 		var v, again everything
 		err := dec.Decode(data, &v)
-		if _, jsonErr := schemas.ToJSON(data, r); (err == nil) != (jsonErr == nil) {
+		value, jsonErr := schemas.ToJSON(data, r)
+		if (err == nil) != (jsonErr == nil) {
 			t.Fatalf("decoded: %v; as JSON: %v", err, jsonErr)
 		}
+		sameJSON(t, data, r, value, jsonErr)
 		if err != nil {
 			return
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hamba/avro/v2"
+
+	"pawl/schemas/internal/plan"
 )
 
 // notFoundFor is how long the registry's "no such id" is believed before it is asked again: a
@@ -30,6 +32,13 @@ type resolved struct {
 	text   string
 	schema avro.Schema
 	err    error
+	json   func() *plan.JSON // made when it is first asked for
+}
+
+// known is what a schema's text came to.
+func known(text string, schema avro.Schema, err error) resolved {
+	return resolved{text: text, schema: schema, err: err,
+		json: sync.OnceValue(func() *plan.JSON { return plan.NewJSON(schema) })}
 }
 
 // flight is one question to the registry that is under way; err may be read after done.
@@ -69,7 +78,7 @@ func (r *Resolver) Add(id int32, schema string) error {
 		}
 		return nil
 	}
-	r.known[id] = resolved{text: text, schema: parsed}
+	r.known[id] = known(text, parsed, nil)
 	delete(r.missing, id)
 	return nil
 }
@@ -155,7 +164,7 @@ func (r *Resolver) fly(ctx context.Context, id int32, f *flight) {
 			normal = text
 		}
 		if _, ok := r.known[id]; !ok { // Add may have been faster
-			r.known[id] = resolved{text: normal, schema: schema, err: bad}
+			r.known[id] = known(normal, schema, bad)
 		}
 		delete(r.missing, id)
 		return

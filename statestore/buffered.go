@@ -25,6 +25,7 @@ type Buffered struct {
 	writing *generation // nil when Spill is not running
 	spare   *generation // the last one written, emptied: its map need not grow again
 	mark    Mark
+	spills  int64 // generations that began to be written
 }
 
 // NewBuffered buffers changes for base.
@@ -104,6 +105,7 @@ func (s *Buffered) Spill() error {
 		return nil
 	}
 	s.writing, s.active, s.spare = g, s.spare, nil
+	s.spills++
 	if s.active == nil {
 		s.active = newGeneration()
 	}

@@ -1,6 +1,7 @@
 package statestore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -79,6 +80,9 @@ func DecodeKey(k []byte) ([]any, error) {
 }
 
 func decodeString(k []byte) (s string, rest []byte, err error) {
+	if end := bytes.IndexByte(k, 0); end >= 0 && (end+1 == len(k) || k[end+1] != 0xFF) {
+		return string(k[:end]), k[end+1:], nil
+	}
 	var b []byte
 	for i := 0; i < len(k); i++ {
 		if k[i] != 0 {

@@ -31,7 +31,7 @@ func (r *Range) point() bool {
 type View struct {
 	Mark Mark
 
-	base   reader
+	base   reader // nil when ranges have all
 	ranges []viewed
 }
 
@@ -67,6 +67,11 @@ func (s *Buffered) View(ranges ...Range) (*View, error) {
 	if !ok {
 		return nil, errors.New("this store cannot be looked at while it changes")
 	}
+	if !slices.ContainsFunc(ranges, func(r Range) bool { return !r.point() }) {
+		if v := s.points(ranges); v != nil {
+			return v, nil
+		}
+	}
 	v := &View{ranges: make([]viewed, len(ranges))}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -76,6 +81,44 @@ func (s *Buffered) View(ranges ...Range) (*View, error) {
 	}
 	v.base = base.view()
 	return v, nil
+}
+
+// points looks at single keys, without a snapshot of the store below: that store gets changes from
+// generations alone, so a key that none of them has stays there as it is until another generation
+// begins to be written. It gives nil when one did meanwhile, or when the store does not answer.
+func (s *Buffered) points(ranges []Range) *View {
+	v := &View{ranges: make([]viewed, len(ranges))}
+	s.mu.RLock()
+	v.Mark = s.mark
+	begun := s.spills
+	below := false
+	for i, r := range ranges {
+		v.ranges[i] = s.capture(r)
+		below = below || len(v.ranges[i].rows) == 0
+	}
+	s.mu.RUnlock()
+	if !below {
+		return v
+	}
+	for i := range v.ranges {
+		c := &v.ranges[i]
+		if len(c.rows) > 0 {
+			continue
+		}
+		value, ok, err := s.base.Get(c.From)
+		if err != nil {
+			return nil
+		}
+		if ok {
+			c.rows = []row{{string(c.From), value}}
+		}
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.spills != begun {
+		return nil
+	}
+	return v
 }
 
 // capture copies the buffered changes of a range. What is being written stays in its generation
@@ -153,6 +196,9 @@ func (v *View) Get(key []byte) (value []byte, ok bool, err error) {
 	if i < len(c.rows) && c.rows[i].key == string(key) {
 		return c.rows[i].value, c.rows[i].value != nil, nil
 	}
+	if v.base == nil {
+		return nil, false, nil
+	}
 	return v.base.Get(key)
 }
 
@@ -191,7 +237,7 @@ func (v *View) Scan(i int, fn func(key, value []byte) bool) (next []byte, err er
 		}
 		return !stopped
 	}
-	err = v.base.Scan(c.From, to, func(key, value []byte) bool {
+	err = v.scan(c.From, to, func(key, value []byte) bool {
 		for at < len(c.rows) && c.rows[at].key < string(key) {
 			at++
 			if !give([]byte(c.rows[at-1].key), c.rows[at-1].value) {
@@ -213,8 +259,21 @@ func (v *View) Scan(i int, fn func(key, value []byte) bool) (next []byte, err er
 	return next, err
 }
 
+// scan scans the store below.
+func (v *View) scan(from, to []byte, fn func(key, value []byte) bool) error {
+	if v.base == nil {
+		return nil
+	}
+	return v.base.Scan(from, to, fn)
+}
+
 // Close gives back what the View holds of the store.
-func (v *View) Close() error { return v.base.Close() }
+func (v *View) Close() error {
+	if v.base == nil {
+		return nil
+	}
+	return v.base.Close()
+}
 
 func (s *Mem) view() reader {
 	s.mu.Lock() // Copy writes to the map it copies

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -231,10 +230,6 @@ func (b *readsRun) ask(ctx, _ context.Context) error {
 			return err
 		}
 	}
-	client := &http.Client{Transport: &bearer{token: b.fraud.settings.Text("api.token"),
-		next: &http.Transport{MaxIdleConnsPerHost: readWorkers + topWorkers,
-			DisableCompression: true}}}
-	defer client.CloseIdleConnections()
 	users := func(r *rand.Rand) string { return loadgen.Name("user-", 7, r.IntN(b.options.users)) }
 	fraud, views := b.fraud.fleet.addresses(), b.views.fleet.addresses()
 	if len(fraud) == 0 || len(views) == 0 {
@@ -252,7 +247,8 @@ func (b *readsRun) ask(ctx, _ context.Context) error {
 	var asking sync.WaitGroup
 	begin := time.Now()
 	for i, a := range b.askers {
-		a.client, a.keep, a.seed = client, checkEvery, b.options.seed+uint64(i)
+		a.token, a.keep = b.fraud.settings.Text("api.token"), checkEvery
+		a.seed = b.options.seed + uint64(i)
 		asking.Go(func() { a.run(ctx, begin) })
 	}
 	asking.Wait()

@@ -56,7 +56,7 @@ func TestReadsAreTimedFromWhenDue(t *testing.T) {
 		_, _ = w.Write([]byte("{}"))
 	}))
 	defer server.Close()
-	a := &asker{name: "any", rate: 200, workers: 4, keep: 1, client: server.Client(),
+	a := &asker{name: "any", rate: 200, workers: 4, keep: 1,
 		targets: []string{strings.TrimPrefix(server.URL, "http://")},
 		path:    func(*rand.Rand) string { return "/" }}
 	ctx, end := context.WithTimeout(t.Context(), time.Second)
@@ -71,6 +71,35 @@ func TestReadsAreTimedFromWhenDue(t *testing.T) {
 	// Eighty are due in the first 400 ms, and four of them are on their way when it freezes.
 	if s := a.stats(); late < 75 || s.Answered < 150 || s.Errors > 0 || len(a.answers) < 150 {
 		t.Errorf("%d late, %+v", late, s)
+	}
+}
+
+// TestAskAgain: a connection that the server ends, telling so or not, costs no answer.
+func TestAskAgain(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer s3cret" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		if asked.Add(1)%3 == 0 {
+			w.Header().Set("Connection", "close")
+		}
+		_, _ = w.Write([]byte(strings.Repeat(r.URL.Path, 3000)))
+	}))
+	defer server.Close()
+	a, lines := &asker{token: "s3cret"}, map[string]*askLine{}
+	for n := range 20 {
+		status, body, err := a.ask(t.Context(), lines, server.Listener.Addr().String(), "/a")
+		if status != http.StatusOK || len(body) != 6000 || err != nil {
+			t.Errorf("question %d: %d, %d bytes: %v", n, status, len(body), err)
+		}
+		if n%4 == 0 {
+			server.CloseClientConnections()
+		}
+	}
+	server.Close()
+	if _, _, err := a.ask(t.Context(), lines, server.Listener.Addr().String(), "/a"); err == nil {
+		t.Error("a server that is gone answers")
 	}
 }
 

@@ -15,7 +15,8 @@ const module = "pawl/"
 // down the table follows a record backwards: whatever stands above knows nothing of what is below.
 var mayImport = map[string][]string{
 	"internal/mutant":       {},
-	"schemas/internal/plan": {},
+	"internal/jsonform":     {},
+	"schemas/internal/plan": {"internal/jsonform"},
 	"schemas":               {"schemas/internal/plan"},
 	"schemas/record":        {"schemas"},
 	"schemas/fraud":         {"schemas"},
@@ -32,8 +33,8 @@ var mayImport = map[string][]string{
 	"deadletter": {"internal/verify", "processor", "schemas"},
 
 	"query/dashboard": {},
-	"query": {"deadletter", "internal/recent", "processor", "schemas/record",
-		"statestore"},
+	"query": {"deadletter", "internal/jsonform", "internal/recent", "processor", "schemas",
+		"schemas/fraud", "schemas/record", "statestore"},
 	"query/past": {"checkpoint", "processor", "query", "schemas", "schemas/record",
 		"statestore"},
 

@@ -13,5 +13,6 @@
 // maps and bytes are read as nil. Map keys are written in order, so equal values give equal bytes.
 //
 // Files: cursor.go (the input), reader.go (types), record.go (structs and defaults), scalar.go,
-// container.go (arrays, maps, unions), skip.go, any.go (no Go type), writer.go (the way back).
+// container.go (arrays, maps, unions), skip.go, any.go (no Go type), json.go (the same as JSON),
+// writer.go (the way back).
 package plan
