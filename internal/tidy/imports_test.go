@@ -139,7 +139,8 @@ func imported(spec *ast.ImportSpec) string {
 var soleImporters = map[string][]string{
 	"github.com/cockroachdb/pebble": {"statestore/pebble.go", "statestore/crashdisk.go",
 		"statestore/cutfiles.go", "statestore/faultydisk.go", "statestore/ingest.go"},
-	"github.com/riferrei/srclient": {"schemas/client.go", "schemas/retry.go"},
+	"github.com/riferrei/srclient": {"schemas/admin.go", "schemas/client.go",
+		"schemas/references.go", "schemas/retry.go"},
 }
 
 // TestDependenciesAreContained: what may be replaced one day is known in one place.
