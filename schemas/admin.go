@@ -63,6 +63,19 @@ func (a *Admin) Version(ctx context.Context, subject string, number int) (Versio
 	})
 }
 
+// Find returns the version of subject that is schema, or ErrNotFound.
+func (a *Admin) Find(ctx context.Context, subject, schema string) (Version, error) {
+	found, err := call(ctx, a.client,
+		func(sr *srclient.SchemaRegistryClient) (*srclient.Schema, error) {
+			return sr.LookupSchema(subject, schema, srclient.Avro)
+		})
+	if err != nil {
+		return Version{}, wrap(err, "look up schema of subject %s at %s", subject, a.cfg.URL)
+	}
+	return Version{Subject: subject, Number: found.Version(), ID: int32(found.ID()),
+		Schema: schema}, nil
+}
+
 // Level returns the compatibility level of subject; own is false when it is the registry's, which
 // subject "" stands for.
 func (a *Admin) Level(ctx context.Context, subject string) (name string, own bool, err error) {

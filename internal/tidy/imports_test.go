@@ -18,6 +18,7 @@ var mayImport = map[string][]string{
 	"schemas/internal/plan": {},
 	"schemas":               {"schemas/internal/plan"},
 	"schemas/record":        {"schemas"},
+	"schemas/history":       {"schemas"},
 	"schemas/fraud":         {"schemas"},
 	"statestore":            {"internal/mutant"},
 	"schemas/iot":           {"schemas"},
@@ -96,7 +97,7 @@ var mayImport = map[string][]string{
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
 		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
 		"query/dashboard", "query/past", "replay", "schemas", "schemas/fraud",
-		"schemas/pageviews", "schemas/record", "statestore"},
+		"schemas/history", "schemas/pageviews", "schemas/record", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
