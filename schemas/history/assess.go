@@ -48,8 +48,8 @@ func (a *Assessment) Newest() schemas.Version {
 }
 
 // Assess compares a candidate with the versions that src knows, under a level; "" is that of the
-// subject. A candidate that is an older version is compared with the others all the same: whoever
-// goes back to it meets what was written since.
+// subject. A candidate that is a version already is compared with the newer ones only, of which the
+// newest has none: whoever goes back to an older version meets what was written since.
 func Assess(ctx context.Context, src Source, c Candidate, level string) (*Assessment, error) {
 	text, err := schemas.Normal(c.Text)
 	if err != nil {
@@ -64,12 +64,10 @@ func Assess(ctx context.Context, src Source, c Candidate, level string) (*Assess
 			return nil, err
 		}
 	}
-	var others []schemas.Version
-	for _, v := range a.Versions {
+	others := a.Versions
+	for i, v := range a.Versions {
 		if same(v, text) {
-			a.Number, a.ID = v.Number, v.ID
-		} else {
-			others = append(others, v)
+			a.Number, a.ID, others = v.Number, v.ID, a.Versions[i+1:]
 		}
 	}
 	if a.Clashes, err = clashes(a.Level, text, others, c.State); err != nil {
