@@ -81,7 +81,7 @@ const (
 	RoleTable    SubjectRole = "table"    // the same, on a compacted topic kept as a table
 	RoleOutput   SubjectRole = "output"   // records that the pipeline writes
 	RoleState    SubjectRole = "state"    // entries of a table, in stores and on the changelog
-	RoleInternal SubjectRole = "internal" // Pawl's own records, on the changelog and the ticks topic
+	RoleInternal SubjectRole = "internal" // Pawl's own records, on changelog and ticks topic
 )
 
 // Subject is a schema of a pipeline under the name that the registry knows it by.

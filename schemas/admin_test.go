@@ -44,10 +44,12 @@ func testAdmin(t *testing.T, admin *schemas.Admin) {
 		}
 	}
 	all, err := admin.Versions(ctx, "s-value")
-	if err != nil || len(all) != 2 || all[1].Number != 2 || !strings.Contains(all[0].Schema, "int") {
+	if err != nil || len(all) != 2 || all[1].Number != 2 ||
+		!strings.Contains(all[0].Schema, "int") {
 		t.Fatalf("versions: %+v, %v", all, err)
 	}
-	if v, err := admin.Find(ctx, "s-value", wider); err != nil || v.Number != 2 || v.ID != all[1].ID {
+	v, err := admin.Find(ctx, "s-value", wider)
+	if err != nil || v.Number != 2 || v.ID != all[1].ID {
 		t.Errorf("found %+v, %v", v, err)
 	}
 	if _, err := admin.Find(ctx, "s-value", text); !errors.Is(err, schemas.ErrNotFound) {

@@ -21,6 +21,6 @@
 // Files, in the order of a record's path: wire.go (header, errors), codec.go (Decoder, Encoder),
 // resolver.go (ids), subject.go (names in the registry), registry.go (the interface, Bind),
 // client.go, references.go and retry.go (a registry over HTTP), admin.go (all that it holds),
-// memory.go and levels.go (a registry in the process), avro.go (Type, Parse, Fingerprint), evolve.go
-// (what can be read as what), json.go (any record as JSON).
+// memory.go and levels.go (a registry in the process), avro.go (Type, Parse, Fingerprint),
+// evolve.go (what can be read as what), json.go (any record as JSON).
 package schemas

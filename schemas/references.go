@@ -13,7 +13,8 @@ import (
 const referencesMax = 100
 
 // version makes one attempt to get a version of a subject.
-func (c *client) version(ctx context.Context, subject string, number int) (*srclient.Schema, error) {
+func (c *client) version(ctx context.Context, subject string, number int) (*srclient.Schema,
+	error) {
 	return attempt(ctx, c, func(sr *srclient.SchemaRegistryClient) (*srclient.Schema, error) {
 		return sr.GetSchemaByVersion(subject, number)
 	})

@@ -52,7 +52,8 @@ func classify(err error, status int) error {
 	case errors.As(err, &certificate) || errors.As(err, &alert):
 		return fmt.Errorf("%w: %w", ErrDenied, err)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return fmt.Errorf("%w: %w", ErrDenied, &answerError{status, cmp.Or(said.Message, err.Error())})
+		return fmt.Errorf("%w: %w", ErrDenied,
+			&answerError{status, cmp.Or(said.Message, err.Error())})
 	case said.Code == codeNoSubject || said.Code == codeNoVersion || said.Code == codeNoSchema,
 		said.Code == codeNoLevel:
 		return fmt.Errorf("%w: %s", ErrNotFound, said.Message)

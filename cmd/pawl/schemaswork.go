@@ -154,6 +154,19 @@ type clashJSON struct {
 	Level   string `json:"level"`
 }
 
+// clashesJSON are a subject's clashes as JSON.
+func (s assessed) clashesJSON() []clashJSON {
+	all := make([]clashJSON, 0, len(s.Clashes))
+	for _, c := range s.Clashes {
+		of := "data"
+		if c.Readers {
+			of = "readers"
+		}
+		all = append(all, clashJSON{s.Name, c.Field, c.Reason, c.Version, of, s.Level})
+	}
+	return all
+}
+
 // check prints what clashes.
 func (d *schemaDesk) check(ctx context.Context) error {
 	all, err := d.assessKnown(ctx)
@@ -169,13 +182,7 @@ func (d *schemaDesk) check(ctx context.Context) error {
 		case s.Number == 0:
 			fresh++
 		}
-		for _, c := range s.Clashes {
-			of := "data"
-			if c.Readers {
-				of = "readers"
-			}
-			found = append(found, clashJSON{s.Name, c.Field, c.Reason, c.Version, of, s.Level})
-		}
+		found = append(found, s.clashesJSON()...)
 	}
 	if d.flags.asJSON {
 		err = printJSON(d.stdout, map[string]any{"against": d.place, "subjects": len(all),
@@ -191,6 +198,18 @@ func (d *schemaDesk) check(ctx context.Context) error {
 	return err
 }
 
+// stepJSON is a next version as JSON.
+type stepJSON struct {
+	Subject string           `json:"subject"`
+	From    int              `json:"from"`
+	Version int              `json:"version"`
+	ID      int32            `json:"id"` // 0 unless it was registered
+	Level   string           `json:"level"`
+	Changes []history.Change `json:"changes"`
+	Clashes []clashJSON      `json:"clashes"`
+	Schema  json.RawMessage  `json:"schema"`
+}
+
 // evolve prints next versions, and makes them versions when it is asked to.
 func (d *schemaDesk) evolve(ctx context.Context) error {
 	wanted, err := d.proposed()
@@ -201,40 +220,38 @@ func (d *schemaDesk) evolve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next := make([]assessed, 0, len(all))
-	for _, s := range all {
-		if s.Number == 0 {
-			next = append(next, s)
-		}
-	}
-	steps := make([]map[string]any, 0, len(next))
+	var next []assessed
+	steps := make([]stepJSON, 0)
 	clash := false
-	for _, s := range next {
+	for _, s := range all {
+		if s.Number > 0 {
+			continue
+		}
 		changes, err := d.changesOf(s)
 		if err != nil {
 			return err
 		}
-		clash = clash || len(s.Clashes) > 0
-		steps = append(steps, map[string]any{"subject": s.Name, "from": s.Newest().Number,
-			"version": s.Newest().Number + 1, "level": s.Level, "changes": changes,
-			"clashes": append([]schemas.Clash{}, s.Clashes...), "schema": json.RawMessage(s.Text)})
 		if !d.flags.asJSON {
-			err = d.tellStep(s, changes)
+			if err := d.tellStep(s, changes); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
+		clash = clash || len(s.Clashes) > 0
+		next = append(next, s)
+		steps = append(steps, stepJSON{Subject: s.Name, From: s.Newest().Number,
+			Version: s.Newest().Number + 1, Level: s.Level, Changes: changes,
+			Clashes: s.clashesJSON(), Schema: json.RawMessage(s.Text)})
 	}
+	err = d.evolveAll(ctx, next, steps, clash)
 	if d.flags.asJSON {
-		if err := printJSON(d.stdout, map[string]any{"next": steps}); err != nil {
-			return err
-		}
+		err = errors.Join(printJSON(d.stdout, map[string]any{"next": steps}), err)
 	}
-	return d.evolveAll(ctx, next, clash)
+	return err
 }
 
-// evolveAll keeps all, unless there is a clash.
-func (d *schemaDesk) evolveAll(ctx context.Context, next []assessed, clash bool) error {
+// evolveAll makes all of them versions, unless there is a clash.
+func (d *schemaDesk) evolveAll(ctx context.Context, next []assessed, steps []stepJSON,
+	clash bool) error {
 	tell := func(format string, args ...any) {
 		if !d.flags.asJSON {
 			fmt.Fprintf(d.stdout, format, args...)
@@ -249,11 +266,12 @@ func (d *schemaDesk) evolveAll(ctx context.Context, next []assessed, clash bool)
 	case !d.flags.execute:
 		tell("nothing was changed; --execute does it\n")
 	default:
-		for _, s := range next {
+		for i, s := range next {
 			v, err := d.keep(ctx, s.wantedSubject)
 			if err != nil {
 				return err
 			}
+			steps[i].Version, steps[i].ID = v.Number, v.ID
 			tell("%s v%d id=%d\n", v.Subject, v.Number, v.ID)
 		}
 	}

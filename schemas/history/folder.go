@@ -18,8 +18,8 @@ import (
 )
 
 // Folder is a Source of golden files, to be kept in a repository: version n of a subject is
-// SUBJECT/n.avsc, and its level, if it has its own, stands in SUBJECT/level; the level of all others
-// in the file level, else it is schemas.DefaultLevel.
+// SUBJECT/n.avsc, and its level, if it has its own, stands in SUBJECT/level; the level of all
+// others in the file level, else it is schemas.DefaultLevel.
 type Folder struct{ dir string }
 
 // OpenFolder returns the Folder at dir, which must exist.
