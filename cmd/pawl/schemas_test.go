@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"pawl/schemas"
@@ -132,6 +135,37 @@ func TestSchemasAgainstGoldenFiles(t *testing.T) {
 	if err != nil || report.Against != dir || len(report.Clashes) == 0 ||
 		report.Clashes[0].Of != "data" || report.Clashes[0].Field == "" {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestStartDeniedByTheRegistry: wrong credentials end a start at once, without a storm of tries.
+func TestStartDeniedByTheRegistry(t *testing.T) {
+	cluster, flags := testCluster(t)
+	if err := createInputs(t.Context(), cluster.admin(t), []string{"transactions"}, 1); err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if user, password, _ := r.BasicAuth(); user != "u" || password != "hunter2" {
+			t.Errorf("asked as %q with %q", user, password)
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(registry.Close)
+	code, out, said := pawl(nil, append([]string{"run", "fraud", "--set", "application.id=denied",
+		"--set", "state.dir=" + t.TempDir(), "--set", "http.listen=off",
+		"--set", "startup.timeout=1m", "--set", "schema.registry.user=u", "--set",
+		"schema.registry.password=hunter2"}, append(flags, "--registry", registry.URL)...)...)
+	if code != 1 {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	says(t, said, registry.URL, "401 Unauthorized", "the settings of schema.registry")
+	if strings.Contains(out+said, "hunter2") {
+		t.Errorf("the password is shown:\n%s%s", out, said)
+	}
+	if n := asked.Load(); n > 20 {
+		t.Errorf("the registry was asked %d times", n)
 	}
 }
 
