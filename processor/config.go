@@ -71,6 +71,9 @@ type Config struct {
 	AcceptableLag int64
 	// TopicPrefix is put before the names of all input and output topics of the pipeline.
 	TopicPrefix string
+	// SubjectStrategy says under which subjects the schemas of inputs and outputs stand. Default
+	// schemas.TopicName. Those of state and of Pawl's own records are always `<topic>-<record>`.
+	SubjectStrategy schemas.SubjectStrategy
 	// NoProvenance leaves out the header that names each output's input record.
 	NoProvenance bool
 	// Compression of produced batches: none, snappy, lz4 or zstd. Default snappy.

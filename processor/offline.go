@@ -99,7 +99,9 @@ func (o *Offline) bindTypes() error {
 	cfg := &o.in.cfg
 	bind := func(topic, text string, t any) error {
 		name := cfg.TopicPrefix + topic
-		id, err := cfg.Registry.Lookup(context.Background(), name+"-value", text)
+		id, err := o.in.bindValue(func(subject, text string) (int32, error) {
+			return cfg.Registry.Lookup(context.Background(), subject, text)
+		}, name, text)
 		o.topics[name], o.ids[name] = t.(typed), id
 		return err
 	}

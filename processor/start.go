@@ -257,7 +257,8 @@ func (in *Instance) bindSchemas(ctx context.Context, pl *planner) error {
 		b.inputs, b.outputs, b.windows, b.tableIDs = nil, nil, nil, nil
 		err := in.bindAll(in.binder(try, found), b, pl, topic)
 		var clash *schemas.IncompatibleError
-		if errors.As(err, &clash) || errors.Is(err, schemas.ErrNotFound) {
+		if errors.As(err, &clash) || errors.Is(err, schemas.ErrNotFound) ||
+			errors.Is(err, schemas.ErrDenied) {
 			return &StartError{err}
 		}
 		return err
@@ -269,7 +270,7 @@ func (in *Instance) bindAll(bind bindFunc, b *binding, pl *planner,
 	topic func(string) boundTopic) error {
 	for source, i := range in.pipe.inputs {
 		name := in.cfg.TopicPrefix + i.topic()
-		if _, err := bind(name+"-value", i.text()); err != nil {
+		if _, err := in.bindValue(bind, name, i.text()); err != nil {
 			return err
 		}
 		b.bindInput(source, i, pl.topics[name])
@@ -279,7 +280,7 @@ func (in *Instance) bindAll(bind bindFunc, b *binding, pl *planner,
 	}
 	for _, o := range in.pipe.outputs {
 		name := in.cfg.TopicPrefix + o.topic()
-		id, err := bind(name+"-value", o.text())
+		id, err := in.bindValue(bind, name, o.text())
 		if err != nil {
 			return err
 		}

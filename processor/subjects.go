@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"pawl/schemas"
+	"pawl/schemas/record"
 )
 
 // subject is a schema under the name that the registry is asked for it by.
@@ -60,4 +61,86 @@ func (in *Instance) binder(ctx context.Context, found map[subject]int32) bindFun
 		return schemas.Bind(ctx, in.cfg.Registry, in.bind.resolver, name, text,
 			!in.cfg.ReadOnlyRegistry)
 	}
+}
+
+// bindValue binds the schema of an input's or output's values.
+func (in *Instance) bindValue(bind bindFunc, topic, text string) (int32, error) {
+	name, err := in.cfg.SubjectStrategy.Subject(topic, text)
+	if err != nil {
+		return 0, err
+	}
+	return bind(name, text)
+}
+
+// SubjectRole says what a pipeline has a schema for.
+type SubjectRole string
+
+// The roles of subjects.
+const (
+	RoleInput    SubjectRole = "input"    // records that others write
+	RoleTable    SubjectRole = "table"    // the same, on a compacted topic kept as a table
+	RoleOutput   SubjectRole = "output"   // records that the pipeline writes
+	RoleState    SubjectRole = "state"    // entries of a table, in stores and on the changelog
+	RoleInternal SubjectRole = "internal" // Pawl's own records, on changelog and ticks topic
+)
+
+// Subject is a schema of a pipeline under the name that the registry knows it by.
+type Subject struct {
+	Name   string      // the subject
+	Topic  string      // where values with the schema stand
+	Role   SubjectRole // what for
+	Tables []string    // whose entries, of state
+	Text   string      // the schema
+}
+
+// Subjects are all subjects that an instance of p with this configuration binds at its start, once
+// each, in that order. Those of state begin with cfg.ApplicationID.
+func Subjects(cfg Config, p *Pipeline) ([]Subject, error) {
+	in := &Instance{cfg: cfg, pipe: p}
+	var all []Subject
+	add := func(s Subject) {
+		for i, known := range all {
+			if known.Name == s.Name && known.Text == s.Text {
+				all[i].Tables = append(known.Tables, s.Tables...)
+				return
+			}
+		}
+		all = append(all, s)
+	}
+	value := func(role SubjectRole, topic, text string) error {
+		_, err := in.bindValue(func(name, text string) (int32, error) {
+			add(Subject{Name: name, Topic: cfg.TopicPrefix + topic, Role: role, Text: text})
+			return 0, nil
+		}, cfg.TopicPrefix+topic, text)
+		return err
+	}
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	for _, i := range p.inputs {
+		role := RoleInput
+		if i.isTable() {
+			role = RoleTable
+		}
+		if err := value(role, i.topic(), i.text()); err != nil {
+			return nil, err
+		}
+	}
+	for _, o := range p.outputs {
+		if err := value(RoleOutput, o.topic(), o.text()); err != nil {
+			return nil, err
+		}
+	}
+	log, ticks := changelogName(cfg.ApplicationID, p.name), cfg.ApplicationID+"-ticks"
+	for _, t := range p.tables {
+		add(Subject{Name: log + "-" + t.schemaName(), Topic: log, Role: RoleState,
+			Tables: []string{t.tableName()}, Text: t.text()})
+	}
+	position, claim, tick := record.PositionType(), record.ClaimType(), record.TickType()
+	add(Subject{Name: log + "-" + position.Name(), Topic: log, Role: RoleInternal,
+		Text: position.String()})
+	add(Subject{Name: log + "-" + claim.Name(), Topic: log, Role: RoleInternal,
+		Text: claim.String()})
+	add(Subject{Name: ticks + "-value", Topic: ticks, Role: RoleInternal, Text: tick.String()})
+	return all, nil
 }

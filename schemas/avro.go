@@ -64,6 +64,13 @@ func Parse(text string) (avro.Schema, error) {
 	return schema, err
 }
 
+// Normal returns the text of a schema in a form that depends on its meaning only, which is the one
+// that is registered: without insignificant space, names in full.
+func Normal(text string) (string, error) {
+	_, normal, err := parse(text)
+	return normal, err
+}
+
 // parse returns a schema and its text in a form that depends on its meaning only.
 func parse(text string) (avro.Schema, string, error) {
 	schema, err := avro.ParseWithCache(text, "", &avro.SchemaCache{})

@@ -3,6 +3,7 @@ package schemas
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -21,25 +22,30 @@ type ClientConfig struct {
 	Timeout  time.Duration // of one attempt; 0 means 5s
 	Attempts int           // of one call, for faults that may pass; 0 means 4
 	Backoff  time.Duration // longest pause before the second attempt, doubling; 0 means 100ms
+
+	// Secret, if there is one, is asked for the password before each attempt, instead of Password.
+	Secret func() (string, error)
+	// Bearer, if there is one, is asked for a bearer token before each attempt; "" sends none.
+	Bearer func() (string, error)
+	// TLS, if there is one, is asked before each attempt how an https registry is reached; nil
+	// trusts what the machine trusts.
+	TLS func() (*tls.Config, error)
 }
 
 // NewClient returns the Registry at cfg.URL. Every call respects its context, makes a bounded
 // number of attempts with growing random pauses, and is safe to repeat.
-func NewClient(cfg ClientConfig) Registry {
+func NewClient(cfg ClientConfig) Registry { return newClient(cfg) }
+
+func newClient(cfg ClientConfig) *client {
 	cfg.URL = strings.TrimRight(cfg.URL, "/")
 	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
 	cfg.Attempts = cmp.Or(cfg.Attempts, 4)
 	cfg.Backoff = cmp.Or(cfg.Backoff, 100*time.Millisecond)
-	// Calls are rare: connections are not kept, so there is nothing to close.
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
-	return &client{cfg: cfg, transport: transport}
+	return &client{cfg: cfg}
 }
 
 // client is a Registry over HTTP.
-type client struct {
-	cfg       ClientConfig
-	transport http.RoundTripper
-}
+type client struct{ cfg ClientConfig }
 
 // Register implements Registry.
 func (c *client) Register(ctx context.Context, subject, schema string) (int32, error) {
@@ -92,14 +98,15 @@ func (c *client) lookup(ctx context.Context, subject, schema string) (int32, err
 // Schema implements Registry.
 func (c *client) Schema(ctx context.Context, id int32) (string, error) {
 	return retry(ctx, c.cfg, func() (string, error) {
-		ask := func(sr *srclient.SchemaRegistryClient) (*srclient.Schema, error) {
+		get := func(sr *srclient.SchemaRegistryClient) (*srclient.Schema, error) {
 			return sr.GetSchema(int(id))
 		}
-		schema, err := c.ask(ctx, ask)
-		if err != nil {
-			return "", wrap(err, "get schema id %d from %s", id, c.cfg.URL)
+		schema, err := attempt(ctx, c, get)
+		var text string
+		if err == nil {
+			text, err = c.whole(ctx, schema)
 		}
-		return schema.Schema(), nil
+		return text, wrap(err, "get schema id %d from %s", id, c.cfg.URL)
 	})
 }
 
@@ -107,7 +114,7 @@ func (c *client) Schema(ctx context.Context, id int32) (string, error) {
 func (c *client) id(ctx context.Context,
 	call func(*srclient.SchemaRegistryClient) (*srclient.Schema, error),
 ) (int32, error) {
-	schema, err := c.ask(ctx, call)
+	schema, err := attempt(ctx, c, call)
 	if err != nil {
 		return 0, err
 	}
@@ -118,28 +125,67 @@ func (c *client) id(ctx context.Context,
 	return int32(schema.ID()), nil
 }
 
-// ask makes one call within the timeout. srclient takes no context, so each call has a srclient of
-// its own whose transport is bound to one; that also keeps srclient's caches out of the way, which
-// would hide that a registry was replaced.
-func (c *client) ask(ctx context.Context,
-	call func(*srclient.SchemaRegistryClient) (*srclient.Schema, error),
-) (*srclient.Schema, error) {
+// attempt makes one call within the timeout. srclient takes no context, so each call has a srclient
+// of its own whose transport is bound to one; that also keeps srclient's caches out of the way,
+// which would hide that a registry was replaced.
+func attempt[T any](ctx context.Context, c *client,
+	call func(*srclient.SchemaRegistryClient) (T, error),
+) (T, error) {
+	var none T
 	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout,
 		fmt.Errorf("no answer within %v", c.cfg.Timeout))
 	defer cancel()
-	bound := &boundTransport{ctx: ctx, next: c.transport}
+	transport, err := c.transport()
+	if err != nil {
+		return none, &passingError{err}
+	}
+	bound := &boundTransport{ctx: ctx, next: transport}
 	sr := srclient.NewSchemaRegistryClient(c.cfg.URL,
 		srclient.WithClient(&http.Client{Transport: bound}))
-	sr.SetCredentials(c.cfg.User, c.cfg.Password)
-	schema, err := call(sr)
+	if err := c.authenticate(sr); err != nil {
+		return none, err
+	}
+	answer, err := call(sr)
 	switch {
 	case err == nil:
-		return schema, nil
+		return answer, nil
 	case ctx.Err() != nil:
-		return nil, &passingError{fmt.Errorf("%w: %w", context.Cause(ctx), err)}
+		return none, &passingError{fmt.Errorf("%w: %w", context.Cause(ctx), err)}
 	default:
-		return nil, classify(err, bound.status)
+		return none, classify(err, bound.status)
 	}
+}
+
+// transport is that of one attempt. Calls are rare: connections are not kept, so there is nothing
+// to close. Files that cannot be read may be about to be replaced.
+func (c *client) transport() (*http.Transport, error) {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
+	if c.cfg.TLS == nil || !strings.HasPrefix(strings.ToLower(c.cfg.URL), "https:") {
+		return t, nil
+	}
+	var err error
+	t.TLSClientConfig, err = c.cfg.TLS()
+	return t, err
+}
+
+// authenticate has requests carry what the configuration says. A secret that cannot be read may be
+// about to be replaced, so another attempt is worth it.
+func (c *client) authenticate(sr *srclient.SchemaRegistryClient) error {
+	password, token := c.cfg.Password, ""
+	var err error
+	if c.cfg.Secret != nil {
+		if password, err = c.cfg.Secret(); err != nil {
+			return &passingError{err}
+		}
+	}
+	if c.cfg.Bearer != nil {
+		if token, err = c.cfg.Bearer(); err != nil {
+			return &passingError{err}
+		}
+	}
+	sr.SetCredentials(c.cfg.User, password)
+	sr.SetBearerToken(token)
+	return nil
 }
 
 // boundTransport sends requests under ctx and notes the last status.

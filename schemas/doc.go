@@ -19,8 +19,8 @@
 // panics on hostile counts, and cannot widen a field to a union; the tests compare both.
 //
 // Files, in the order of a record's path: wire.go (header, errors), codec.go (Decoder, Encoder),
-// decoders.go (for many goroutines), resolver.go (ids), registry.go (the interface, Bind),
-// client.go and retry.go (a registry over HTTP), memory.go and levels.go (a registry in the
-// process), avro.go (Type, Parse, Fingerprint), evolve.go (what can be read as what), json.go (any
-// record as JSON).
+// decoders.go (for many goroutines), resolver.go (ids), subject.go (names in the registry),
+// registry.go (the interface, Bind), client.go, references.go and retry.go (a registry over HTTP),
+// admin.go (all that it holds), memory.go and levels.go (a registry in the process), avro.go (Type,
+// Parse, Fingerprint), evolve.go (what can be read as what), json.go (any record as JSON).
 package schemas

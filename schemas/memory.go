@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/hamba/avro/v2"
 )
 
 // Memory is a Registry in the process, with compatibility checks. It is safe for concurrent use.
@@ -35,13 +33,7 @@ type Version struct {
 type memorySubject struct {
 	level    string
 	last     int // the highest number ever given
-	versions []memoryVersion
-}
-
-// memoryVersion is a Version with its schema parsed.
-type memoryVersion struct {
-	Version
-	schema avro.Schema
+	versions []Version
 }
 
 // NewMemory returns an empty registry at DefaultLevel.
@@ -56,7 +48,7 @@ func NewMemory() *Memory {
 
 // Register implements Registry.
 func (m *Memory) Register(_ context.Context, subject, schema string) (int32, error) {
-	parsed, text, err := parse(schema)
+	_, text, err := parse(schema)
 	if err != nil {
 		return 0, fmt.Errorf("register under subject %s: %w", subject, err)
 	}
@@ -65,7 +57,11 @@ func (m *Memory) Register(_ context.Context, subject, schema string) (int32, err
 	if found, ok := m.find(subject, text); ok {
 		return found.ID, nil
 	}
-	if reasons := m.check(subject, parsed, m.versions(subject)); len(reasons) > 0 {
+	reasons, err := m.check(subject, text, m.versions(subject))
+	if err != nil {
+		return 0, fmt.Errorf("register under subject %s: %w", subject, err)
+	}
+	if len(reasons) > 0 {
 		return 0, &IncompatibleError{Subject: subject, Reason: strings.Join(reasons, "; ")}
 	}
 	s := m.subjects[subject]
@@ -79,8 +75,8 @@ func (m *Memory) Register(_ context.Context, subject, schema string) (int32, err
 		m.ids[text], m.texts[id] = id, text
 	}
 	s.last++
-	s.versions = append(s.versions, memoryVersion{schema: parsed,
-		Version: Version{Subject: subject, Number: s.last, ID: id, Schema: text}})
+	s.versions = append(s.versions,
+		Version{Subject: subject, Number: s.last, ID: id, Schema: text})
 	return id, nil
 }
 
@@ -129,17 +125,13 @@ func (m *Memory) Subjects() []string {
 func (m *Memory) Versions(subject string) []Version {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	var all []Version
-	for _, v := range m.versions(subject) {
-		all = append(all, v.Version)
-	}
-	return all
+	return slices.Clone(m.versions(subject))
 }
 
 // Check returns why schema could not be registered under subject now; empty when it could. With
 // number above 0 it is compared with that version only.
 func (m *Memory) Check(subject, schema string, number int) ([]string, error) {
-	parsed, _, err := parse(schema)
+	_, text, err := parse(schema)
 	if err != nil {
 		return nil, fmt.Errorf("check for subject %s: %w", subject, err)
 	}
@@ -147,13 +139,13 @@ func (m *Memory) Check(subject, schema string, number int) ([]string, error) {
 	defer m.mu.RUnlock()
 	before := m.versions(subject)
 	if number > 0 {
-		i := slices.IndexFunc(before, func(v memoryVersion) bool { return v.Number == number })
+		i := slices.IndexFunc(before, func(v Version) bool { return v.Number == number })
 		if i < 0 {
 			return nil, fmt.Errorf("version %d of subject %s: %w", number, subject, ErrNotFound)
 		}
 		before = before[i : i+1]
 	}
-	return m.check(subject, parsed, before), nil
+	return m.check(subject, text, before)
 }
 
 // Level returns the compatibility level of subject; own is false when it is the registry's, which
@@ -169,7 +161,7 @@ func (m *Memory) Level(subject string) (name string, own bool) {
 
 // SetLevel sets the compatibility level of subject, or of the registry for subject "".
 func (m *Memory) SetLevel(subject, name string) error {
-	if _, err := parseLevel(name); err != nil {
+	if _, err := ParseLevel(name); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -202,7 +194,7 @@ func (m *Memory) Delete(subject string) ([]int, error) {
 }
 
 // versions returns the versions of subject; m is locked.
-func (m *Memory) versions(subject string) []memoryVersion {
+func (m *Memory) versions(subject string) []Version {
 	if s := m.subjects[subject]; s != nil {
 		return s.versions
 	}
@@ -213,23 +205,31 @@ func (m *Memory) versions(subject string) []memoryVersion {
 func (m *Memory) find(subject, text string) (Version, bool) {
 	for _, v := range m.versions(subject) {
 		if v.Schema == text {
-			return v.Version, true
+			return v, true
 		}
 	}
 	return Version{}, false
 }
 
 // check compares a schema with versions under subject's level; m is locked.
-func (m *Memory) check(subject string, next avro.Schema, before []memoryVersion) []string {
+func (m *Memory) check(subject, next string, before []Version) ([]string, error) {
 	name := m.level
 	if s := m.subjects[subject]; s != nil {
 		name = cmp.Or(s.level, name)
 	}
-	l, err := parseLevel(name)
+	l, err := ParseLevel(name)
 	if err != nil {
-		return []string{err.Error()} // unreachable: SetLevel and UnmarshalJSON refuse it
+		return nil, err // unreachable: SetLevel and UnmarshalJSON refuse it
 	}
-	return l.check(next, before)
+	found, err := l.Clashes(next, before)
+	if err != nil {
+		return nil, err
+	}
+	reasons := make([]string, len(found))
+	for i, c := range found {
+		reasons[i] = c.String()
+	}
+	return reasons, nil
 }
 
 // memoryFile is a Memory as JSON.
@@ -279,14 +279,14 @@ func (m *Memory) UnmarshalJSON(data []byte) error {
 		s := &memorySubject{level: saved.Level, last: saved.Last}
 		for _, number := range slices.Sorted(maps.Keys(saved.Versions)) {
 			id := saved.Versions[number]
-			parsed, text, err := parse(file.Schemas[id])
+			_, text, err := parse(file.Schemas[id])
 			if err != nil {
 				return fmt.Errorf("read registry: subject %s, schema id %d: %w", name, id, err)
 			}
-			s.versions = append(s.versions, memoryVersion{schema: parsed,
-				Version: Version{Subject: name, Number: number, ID: id, Schema: text}})
+			s.versions = append(s.versions,
+				Version{Subject: name, Number: number, ID: id, Schema: text})
 		}
-		if _, err := parseLevel(cmp.Or(s.level, DefaultLevel)); err != nil {
+		if _, err := ParseLevel(cmp.Or(s.level, DefaultLevel)); err != nil {
 			return fmt.Errorf("read registry: subject %s: %w", name, err)
 		}
 		fresh.subjects[name] = s

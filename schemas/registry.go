@@ -21,6 +21,11 @@ type Registry interface {
 // ErrNotFound is the registry's own word that it has no such subject, version, schema or id.
 var ErrNotFound = errors.New("not in the schema registry")
 
+// ErrDenied is a registry that does not let us in: the wrong credentials, or a certificate that one
+// side does not accept. Trying again changes nothing.
+var ErrDenied = errors.New("the schema registry and this process do not come together; check " +
+	"schema.registry.url and the settings of schema.registry")
+
 // IncompatibleError says that the registry refused a schema under its compatibility level.
 type IncompatibleError struct {
 	Subject string // the subject it was refused under

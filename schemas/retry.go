@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -36,6 +38,7 @@ const (
 	codeNoSubject = 40401
 	codeNoVersion = 40402
 	codeNoSchema  = 40403
+	codeNoLevel   = 40408 // of the subject's own
 )
 
 // classify turns what srclient returned for an HTTP status into ErrNotFound, a passingError or an
@@ -43,16 +46,22 @@ const (
 func classify(err error, status int) error {
 	var said srclient.Error
 	errors.As(err, &said)
+	var certificate *tls.CertificateVerificationError
+	var alert tls.AlertError
 	switch {
-	case said.Code == codeNoSubject || said.Code == codeNoVersion || said.Code == codeNoSchema:
+	case errors.As(err, &certificate) || errors.As(err, &alert):
+		return fmt.Errorf("%w: %w", ErrDenied, err)
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return fmt.Errorf("%w: %w", ErrDenied,
+			&answerError{status, cmp.Or(said.Message, err.Error())})
+	case said.Code == codeNoSubject || said.Code == codeNoVersion || said.Code == codeNoSchema,
+		said.Code == codeNoLevel:
 		return fmt.Errorf("%w: %s", ErrNotFound, said.Message)
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout,
 		status < http.StatusBadRequest, status >= http.StatusInternalServerError:
 		return &passingError{err} // no answer, half an answer, or a registry in trouble
-	case said.Message != "":
-		return &answerError{status: status, message: said.Message}
 	default:
-		return &answerError{status: status, message: err.Error()}
+		return &answerError{status: status, message: cmp.Or(said.Message, err.Error())}
 	}
 }
 

@@ -19,6 +19,7 @@
 // (verify, restore, prune), checkpointnow.go (now, and what a service needs to keep them),
 // buckets.go and buckets_gs.go (object stores that are known).
 // Dead letters: deadletter.go, deadlettertell.go (what is printed).
+// Schemas: schemas.go (commands), schemasdesk.go (which ones), schemaswork.go, schemasdiff.go.
 // State: state.go (which store, from where), staterows.go (rows, export), statelive.go (the HTTP
 // API), statelog.go (the changelog), statefolder.go (folders, checkpoints), statedoctor.go.
 package main

@@ -9,6 +9,7 @@ import (
 
 	"pawl/internal/loadgen"
 	"pawl/internal/settings"
+	"pawl/schemas"
 )
 
 // feed is seeded load for a pipeline.
@@ -67,6 +68,7 @@ func (c *cluster) feed(ctx context.Context, p pipeline, s *settings.Settings, f 
 		Options:          append(c.options(), f.options...),
 		Registry:         c.schemas(),
 		ReadOnlyRegistry: !s.Bool("auto.register.schemas"),
+		SubjectStrategy:  schemas.SubjectStrategy(s.Text("subject.name.strategy")),
 		Rename:           rename,
 		Count:            f.count,
 		Rate:             float64(f.rate),

@@ -51,7 +51,8 @@ func judge(src settings.Sources, named []pipeline, needs func(*settings.Fault) b
 	}
 	cfg := s.Processor()
 	copies := s.Checkpoint()
-	judged := []error{cfg.Validate(), copies.Validate(), s.Security().Validate(), apiFaults(s)}
+	judged := []error{cfg.Validate(), copies.Validate(), s.Security().Validate(), apiFaults(s),
+		s.RegistrySecurity().Validate()}
 	for _, p := range named {
 		judged = append(judged, p.validate(s))
 	}

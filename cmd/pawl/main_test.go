@@ -145,7 +145,7 @@ func TestHelpTeaches(t *testing.T) {
 
 func TestConfigJSON(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f.yaml")
-	text := "commit.interval.ms: 50\nschema.registry.password: hunter2\n"
+	text := "commit.interval.ms: 50\nschema.registry.user: u\nschema.registry.password: hunter2\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,6 @@ func (a *app) plan(ctx context.Context, cfg processor.Config, p *processor.Pipel
 	}
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TOPIC\tKIND\tPARTITIONS\tCONFIG\tEXISTS\tFAULT")
-	var subjects []string
 	faults := 0
 	for _, t := range topics {
 		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", t.Name, t.Kind, t.Partitions,
@@ -25,14 +24,18 @@ func (a *app) plan(ctx context.Context, cfg processor.Config, p *processor.Pipel
 		if t.Fault != "" {
 			faults++
 		}
-		if t.Kind == "input" || t.Kind == "table" || t.Kind == "output" {
-			subjects = append(subjects, t.Name+"-value")
-		}
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "\nSUBJECTS\n%s\n", strings.Join(subjects, "\n"))
+	subjects, err := processor.Subjects(cfg, p)
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", p.Name(), err)
+	}
+	fmt.Fprint(a.stdout, "\nSUBJECTS\n")
+	for _, s := range subjects {
+		fmt.Fprintln(a.stdout, s.Name)
+	}
 	if faults > 0 {
 		return fmt.Errorf("plan %s: %d of %d topics have a fault, see above", p.Name(), faults,
 			len(topics))

@@ -33,6 +33,7 @@ const everything = minimal + `
   otel.sample.ratio: 0.25
   provenance.header: false
   commit.interval: 50ms
+  schema.registry.user: pawl
 secrets:
   api.token: {name: pawl, key: token}
   schema.registry.password: {name: registry, key: password}

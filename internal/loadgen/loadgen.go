@@ -32,7 +32,7 @@ type Generator interface {
 	Next() Record
 }
 
-// Schema is the schema of a topic's values, to be registered as subject `<topic>-value`.
+// Schema is the schema of a topic's values, to be registered under its subject.
 type Schema struct{ Topic, Text string }
 
 // Config says what to send where.
@@ -43,6 +43,8 @@ type Config struct {
 	// Registry gives the schemas their ids; unless ReadOnlyRegistry, they are registered.
 	Registry         schemas.Registry
 	ReadOnlyRegistry bool
+	// SubjectStrategy says under which subjects they stand. Default schemas.TopicName.
+	SubjectStrategy schemas.SubjectStrategy
 	// Rename sends a topic's records to another topic, as `generate --topic` wants.
 	Rename map[string]string
 	// Count of records of the first topic; 0 means until ctx ends.
@@ -92,7 +94,11 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 			r.main = s.Topic
 		}
 		r.sent[s.Topic] = new(atomic.Int64)
-		id, err := schemas.Bind(ctx, cfg.Registry, resolver, r.topic(s.Topic)+"-value", s.Text,
+		subject, err := cfg.SubjectStrategy.Subject(r.topic(s.Topic), s.Text)
+		if err != nil {
+			return Result{}, err
+		}
+		id, err := schemas.Bind(ctx, cfg.Registry, resolver, subject, s.Text,
 			!cfg.ReadOnlyRegistry)
 		if err != nil {
 			return Result{}, err

@@ -13,22 +13,36 @@ import (
 // Registry is how to reach the schema registry. Credentials that stand in the URL are taken out
 // of it, so that no message shows them.
 func (s *Settings) Registry() schemas.ClientConfig {
-	cfg := schemas.ClientConfig{
-		URL:      s.Text("schema.registry.url"),
-		User:     s.Text("schema.registry.user"),
-		Password: s.Text("schema.registry.password"),
+	r := s.RegistrySecurity()
+	return schemas.ClientConfig{URL: r.URL, User: r.User, Password: r.Password, Secret: r.Secret,
+		Bearer: r.Token, TLS: r.TLS}
+}
+
+// RegistrySecurity is how the registry is protected and what we authenticate with.
+func (s *Settings) RegistrySecurity() *security.Registry {
+	r := &security.Registry{
+		URL:          s.Text("schema.registry.url"),
+		CA:           s.Text("schema.registry.ssl.ca.location"),
+		Certificate:  s.Text("schema.registry.ssl.certificate.location"),
+		Key:          s.Text("schema.registry.ssl.key.location"),
+		ServerName:   s.Text("schema.registry.ssl.server.name"),
+		User:         s.Text("schema.registry.user"),
+		Password:     s.Text("schema.registry.password"),
+		PasswordFile: s.Text("schema.registry.secret.location"),
+		Bearer:       s.Text("schema.registry.bearer.token"),
+		BearerFile:   s.Text("schema.registry.bearer.location"),
 	}
-	u, err := url.Parse(cfg.URL)
+	u, err := url.Parse(r.URL)
 	if err != nil || u.User == nil {
-		return cfg
+		return r
 	}
-	if cfg.User == "" {
-		cfg.User = u.User.Username()
-		cfg.Password, _ = u.User.Password()
+	if r.User == "" {
+		r.User = u.User.Username()
+		r.Password, _ = u.User.Password()
 	}
 	u.User = nil
-	cfg.URL = u.String()
-	return cfg
+	r.URL = u.String()
+	return r
 }
 
 // Security is how brokers are reached.
@@ -63,6 +77,7 @@ func (s *Settings) Processor() processor.Config {
 		ReadOnlyRegistry:    !s.Bool("auto.register.schemas"),
 		KeepTopics:          !s.Bool("topics.create"),
 		TopicPrefix:         s.Text("topic.prefix"),
+		SubjectStrategy:     schemas.SubjectStrategy(s.Text("subject.name.strategy")),
 		ReplicationFactor:   int16(s.Int("replication.factor")),
 		Compression:         s.Text("compression.type"),
 		StateDir:            s.Text("state.dir"),

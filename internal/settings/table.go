@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"pawl/internal/security"
+	"pawl/schemas"
 )
 
 // A Setting describes one setting.
@@ -45,6 +46,24 @@ func connection() []Setting {
 			Doc: "User for the registry's basic authentication."},
 		{Name: "schema.registry.password", kind: text{}, Secret: true,
 			Doc: "Password for the registry's basic authentication."},
+		{Name: "schema.registry.secret.location", kind: text{},
+			Doc: "File that holds that password; read at each request."},
+		{Name: "schema.registry.bearer.token", kind: text{}, Secret: true,
+			Doc: "Bearer token for the registry, instead of user and password."},
+		{Name: "schema.registry.bearer.location", kind: text{},
+			Doc: "File that holds the bearer token; read at each request."},
+		{Name: "schema.registry.ssl.ca.location", kind: text{},
+			Doc: "PEM file of the authorities that sign an https registry; default the machine's."},
+		{Name: "schema.registry.ssl.certificate.location", kind: text{},
+			Doc: "PEM file of the client certificate for the registry; read at each request."},
+		{Name: "schema.registry.ssl.key.location", kind: text{},
+			Doc: "PEM file of that certificate's private key."},
+		{Name: "schema.registry.ssl.server.name", kind: text{},
+			Doc: "Name that the registry's certificate must have; default the host dialled."},
+		{Name: "subject.name.strategy", Default: string(schemas.TopicName), kind: choice{
+			string(schemas.TopicName), string(schemas.RecordName), string(schemas.TopicRecordName)},
+			Doc: "Subjects of inputs and outputs: TopicNameStrategy, RecordNameStrategy or " +
+				"TopicRecordNameStrategy."},
 		{Name: "auto.register.schemas", Default: "true", kind: truth{},
 			Doc: "Register schemas at start; false only looks them up."},
 		{Name: "topics.create", Default: "true", kind: truth{},

@@ -19,6 +19,7 @@ var mayImport = map[string][]string{
 	"schemas/internal/plan": {"internal/jsonform"},
 	"schemas":               {"schemas/internal/plan"},
 	"schemas/record":        {"schemas"},
+	"schemas/history":       {"schemas"},
 	"schemas/fraud":         {"schemas"},
 	"statestore":            {"internal/mutant"},
 	"schemas/iot":           {"schemas"},
@@ -97,7 +98,7 @@ var mayImport = map[string][]string{
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
 		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
 		"query/dashboard", "query/past", "replay", "schemas", "schemas/fraud",
-		"schemas/pageviews", "schemas/record", "statestore"},
+		"schemas/history", "schemas/pageviews", "schemas/record", "statestore"},
 }
 
 // TestImportsPointUp: a package imports what the table allows.
@@ -140,7 +141,8 @@ func imported(spec *ast.ImportSpec) string {
 var soleImporters = map[string][]string{
 	"github.com/cockroachdb/pebble": {"statestore/pebble.go", "statestore/crashdisk.go",
 		"statestore/cutfiles.go", "statestore/faultydisk.go", "statestore/ingest.go"},
-	"github.com/riferrei/srclient": {"schemas/client.go", "schemas/retry.go"},
+	"github.com/riferrei/srclient": {"schemas/admin.go", "schemas/client.go",
+		"schemas/references.go", "schemas/retry.go"},
 }
 
 // TestDependenciesAreContained: what may be replaced one day is known in one place.
