@@ -34,6 +34,7 @@ type Instance struct {
 	fetch      *fetcher
 	copies     copies
 	standbys   *standbys
+	steer      steering
 	startup    startup
 
 	ctx    context.Context

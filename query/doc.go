@@ -11,6 +11,6 @@
 // (who owns what), state.go (one task's view), then what is read: rows.go (stores), instances.go
 // (tasks), fraud.go, pageviews.go, iot.go, activity.go and funnel.go (the pipelines' own),
 // topology.go and windows.go (the engine); alerts.go (from the topic that holds those of all
-// tasks); deadletters.go (read and handled); feed.go and events.go (what happens, sent as it does);
+// tasks); deadletters.go (read and handled); steering.go (pausing, draining); feed.go and events.go (what happens, sent as it does);
 // answer.go (the JSON, problems); openapi.go.
 package query
