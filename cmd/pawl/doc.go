@@ -19,6 +19,8 @@
 // (verify, restore, prune), checkpointnow.go (now, and what a service needs to keep them),
 // buckets.go and buckets_gs.go (object stores that are known).
 // Dead letters: deadletter.go, deadlettertell.go (what is printed).
+// One application, running or not: application.go (which), overview.go (status), steer.go (pause,
+// resume, drain), transactions.go, transactionstell.go.
 // State: state.go (which store, from where), staterows.go (rows, export), statelive.go (the HTTP
 // API), statelog.go (the changelog), statefolder.go (folders, checkpoints), statedoctor.go.
 package main

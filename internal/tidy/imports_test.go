@@ -77,6 +77,9 @@ var mayImport = map[string][]string{
 		"statestore"},
 	"audit":          {"internal/verify", "processor", "schemas", "schemas/record", "statestore"},
 	"internal/chaos": {"audit", "internal/verify"},
+	"internal/survey": {"internal/verify", "processor", "schemas", "schemas/record",
+		"statestore"},
+	"internal/transactions": {"processor"},
 	"internal/tidy":  {},
 
 	"integration/harness/s3":      {},
@@ -92,7 +95,7 @@ var mayImport = map[string][]string{
 	"cmd/pawl": {"audit", "checkpoint", "deadletter", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
 		"internal/metrics", "internal/recent", "internal/recovery", "internal/settings",
-		"internal/tracing", "internal/verify",
+		"internal/survey", "internal/tracing", "internal/transactions", "internal/verify",
 		"pipelines/activity", "pipelines/fraud", "pipelines/funnel", "pipelines/iot",
 		"pipelines/iot/devices", "pipelines/pageviews", "processor", "query",
 		"query/dashboard", "query/past", "replay", "schemas", "schemas/fraud",
