@@ -80,7 +80,7 @@ var mayImport = map[string][]string{
 	"internal/survey": {"internal/verify", "processor", "schemas", "schemas/record",
 		"statestore"},
 	"internal/transactions": {"processor"},
-	"internal/tidy":  {},
+	"internal/tidy":         {},
 
 	"integration/harness/s3":      {},
 	"integration/harness/servers": {"integration/harness/process"},
