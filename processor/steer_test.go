@@ -8,8 +8,8 @@ import (
 	"pawl/processor"
 )
 
-// TestPause: a paused instance commits what it has in hand and takes nothing more; a task that comes
-// to it meanwhile is restored, and waits.
+// TestPause: a paused instance commits what it has in hand and takes nothing more; a task that
+// comes to it meanwhile is restored, and waits.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 2)
@@ -95,8 +95,8 @@ func ended(t *testing.T, in *processor.Instance) {
 	}
 }
 
-// TestDrainGlobals: a global topic, for which the group has no offsets, is read to its end, too; and
-// a partition that never had a record, or a start with nothing to do, keeps nobody from ending.
+// TestDrainGlobals: a global topic, for which the group has no offsets, is read to its end, too;
+// and a start with nothing to do keeps nobody from ending.
 func TestDrainGlobals(t *testing.T) {
 	t.Parallel()
 	g := newPricing(t, 2, 3)

@@ -6,11 +6,11 @@
 // from local tasks alone, so that no request goes in circles while tasks move.
 //
 // Files, in the order of a request: server.go (routes, and what every request passes through),
-// guard.go (tokens, rate), parameters.go (what it asks for), endpoint.go (from question to answer),
-// asof.go (from a checkpoint instead), gather.go (which tasks, local or elsewhere), directory.go
-// (who owns what), state.go (one task's view), then what is read: rows.go (stores), instances.go
-// (tasks), fraud.go, pageviews.go, iot.go, activity.go and funnel.go (the pipelines' own),
-// topology.go and windows.go (the engine); alerts.go (from the topic that holds those of all
-// tasks); deadletters.go (read and handled); steering.go (pausing, draining); feed.go and events.go (what happens, sent as it does);
-// answer.go (the JSON, problems); openapi.go.
+// guard.go (tokens, rate), parameters.go (what it asks for), endpoint.go (from question to
+// answer), asof.go (from a checkpoint instead), gather.go (which tasks, local or elsewhere),
+// directory.go (who owns what), state.go (one task's view), then what is read: rows.go (stores),
+// instances.go (tasks), fraud.go, pageviews.go, iot.go, activity.go and funnel.go (the pipelines'
+// own), topology.go and windows.go (the engine); alerts.go (from the topic that holds those of all
+// tasks); deadletters.go (read and handled); steering.go (pausing, draining); feed.go and
+// events.go (what happens, sent as it does); answer.go (the JSON, problems); openapi.go.
 package query

@@ -79,10 +79,14 @@ func (a *app) named(ctx context.Context, f *applicationFlags, args []string,
 			app.pipeline = p
 		}
 	}
-	if len(found) != 1 {
-		return nil, fmt.Errorf("application %s has %d changelogs of pipelines of this program (%s); "+
-			"name the pipeline, as in: pawl status fraud; or check application.id", app.id,
-			len(found), strings.Join(found, ", "))
+	switch {
+	case len(found) == 0:
+		return nil, fmt.Errorf("application %s has no changelog of any pipeline at %s: it has never "+
+			"run there; check application.id, or name the pipeline", app.id,
+			strings.Join(app.cluster.brokers, ","))
+	case len(found) > 1:
+		return nil, fmt.Errorf("application %s has changelogs of %s; name the pipeline", app.id,
+			strings.Join(found, ", "))
 	}
 	return app, nil
 }

@@ -72,7 +72,7 @@ func TestStatus(t *testing.T) {
 		before.Tasks[0].State != "STOPPED" || before.Tasks[0].Inputs[0].Committed != -1 {
 		t.Errorf("before the first start: %+v", before)
 	}
-	if said := r.do(1, "status"); !strings.Contains(said, "name the pipeline") {
+	if said := r.do(1, "status"); !strings.Contains(said, "it has never run there") {
 		t.Errorf("without a changelog: %s", said)
 	}
 	r.do(1, "pause", "fraud")
@@ -116,8 +116,8 @@ func (r *ranch) running(seen survey.Report) {
 		r.t.Errorf("task: %+v", task)
 	}
 	text := r.do(0, "status")
-	for _, want := range []string{"application ranch (fraud) is running: 1 instances, 2 tasks, lag 0",
-		"fraud-1  one", "transactions-1"} {
+	for _, want := range []string{"application ranch (fraud) is running: 1 instances, 2 tasks, " +
+		"lag 0", "fraud-1  one", "transactions-1"} {
 		if !strings.Contains(text, want) {
 			r.t.Errorf("no %q in\n%s", want, text)
 		}

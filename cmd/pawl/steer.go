@@ -119,7 +119,7 @@ could not be told, or --timeout is over.`,
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&wait, "wait", true, "wait until the instances have stopped")
-	cmd.Flags().DurationVar(&limit, "timeout", 0, "wait no longer than this; 0: as long as it takes")
+	cmd.Flags().DurationVar(&limit, "timeout", 0, "wait no longer; 0: as long as it takes")
 	return cmd
 }
 
@@ -139,13 +139,14 @@ func (o *application) steer(ctx context.Context, word, address string) ([]*steer
 		members = []*survey.Instance{{Address: address}}
 	}
 	if len(members) == 0 {
-		return nil, fmt.Errorf("application %s has no instance in its group: there is nothing to %s",
-			o.id, word)
+		return nil, fmt.Errorf("application %s has no instance in its group: nothing to %s", o.id,
+			word)
 	}
 	var all []*steered
 	for _, m := range members {
 		one := &steered{Instance: m.Instance, Address: m.Address}
-		err := errors.New("it tells no address; set http.listen and http.advertised, or give --http")
+		err := errors.New("it tells no address; set http.listen and http.advertised, " +
+			"or give --http")
 		if m.Address != "" {
 			err = client.call(ctx, http.MethodPost, m.Address, "/v1/"+word, one)
 		}

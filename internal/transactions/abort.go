@@ -36,7 +36,7 @@ type Aborted struct {
 }
 
 // Abort ends what a transactional id has open, by fencing the id: whoever holds it can commit
-// nothing any more. With force an owner that is alive, or of whom nothing is known, is no hindrance.
+// nothing any more. With force, an owner that is alive or of whom nothing is known does not matter.
 func (d *Desk) Abort(ctx context.Context, id string, force, dry bool) (*Aborted, error) {
 	found, _, err := d.Describe(ctx, id)
 	if err != nil {
@@ -142,8 +142,8 @@ func (d *Desk) ended(ctx context.Context, id string) (state string, err error) {
 	}
 }
 
-// AbortHanging writes the abort markers that a producer's transaction lacks, on the partitions where
-// FindHanging finds it hanging, and nowhere else.
+// AbortHanging writes the abort markers that a producer's transaction lacks, on the partitions
+// where FindHanging finds it hanging, and nowhere else.
 func (d *Desk) AbortHanging(ctx context.Context, producer int64, force, dry bool) (*Aborted,
 	error) {
 	hung, err := d.FindHanging(ctx, 0)

@@ -143,7 +143,8 @@ func TestOrphan(t *testing.T) {
 		t.Errorf("describe: %+v, %v, %v", some, missing, err)
 	}
 	dry, err := b.desk.Abort(t.Context(), "app-gone", false, true)
-	if err != nil || !dry.DryRun || dry.Way != transactions.ByFence || b.held("app-x-changelog") != 2 {
+	if err != nil || !dry.DryRun || dry.Way != transactions.ByFence ||
+		b.held("app-x-changelog") != 2 {
 		t.Errorf("dry run: %+v, %v", dry, err)
 	}
 	done, err := b.desk.Abort(t.Context(), "app-gone", false, false)

@@ -153,7 +153,8 @@ func (t *Transaction) covers(w *kadm.DescribedProducer) bool {
 		})
 }
 
-// writers are the producers that have a transaction open on a partition of the application's topics.
+// writers are the producers that have a transaction open on a partition of the application's
+// topics.
 func (d *Desk) writers(ctx context.Context) ([]kadm.DescribedProducer, error) {
 	topics, err := d.adm.ListTopics(ctx, d.o.Topics...)
 	if err != nil {
