@@ -81,8 +81,8 @@ func (a *app) named(ctx context.Context, f *applicationFlags, args []string,
 	}
 	switch {
 	case len(found) == 0:
-		return nil, fmt.Errorf("application %s has no changelog of any pipeline at %s: it has never "+
-			"run there; check application.id, or name the pipeline", app.id,
+		return nil, fmt.Errorf("application %s has no changelog of any pipeline at %s: it has "+
+			"never run there; check application.id, or name the pipeline", app.id,
 			strings.Join(app.cluster.brokers, ","))
 	case len(found) > 1:
 		return nil, fmt.Errorf("application %s has changelogs of %s; name the pipeline", app.id,

@@ -82,8 +82,8 @@ func (l *left) stand(pos record.Position) {
 	}
 }
 
-// TestPositionFarBack finds the last position record also behind a long epoch that has none yet, and
-// measures by it.
+// TestPositionFarBack finds the last position record also behind a long epoch that has none yet,
+// and measures by it.
 func TestPositionFarBack(t *testing.T) {
 	l := newLeft(t)
 	l.put("in", 10)
