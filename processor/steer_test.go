@@ -1,9 +1,12 @@
 package processor_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pawl/processor"
 )
@@ -102,7 +105,14 @@ func TestDrainGlobals(t *testing.T) {
 	g := newPricing(t, 2, 3)
 	b := g.b
 	g.run(300)
-	for range 2 { // the second time there is nothing to do
+	for round := range 3 { // the second time there are prices alone, the third time nothing
+		if round == 1 {
+			for i := range 30 {
+				b.put(&kgo.Record{Topic: "prices", Partition: int32(i % 3),
+					Key: fmt.Append(nil, i), Value: g.value("prices", event{N: 1}),
+					Timestamp: stamp(noon)})
+			}
+		}
 		in := b.start("a", priced(nil))
 		if err := in.Drain(t.Context()); err != nil {
 			t.Fatal(err)

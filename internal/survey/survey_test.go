@@ -119,6 +119,8 @@ func TestWords(t *testing.T) {
 			{Task: "p-0", State: "RESTORING", Restored: 0.5, Rung: "local"},
 			{Task: "p-1", State: "RUNNING", Restored: 1}, // it has just lost this one
 			{Task: "p-9", State: "RUNNING"}}},
+		"there:1": {State: "RUNNING", Paused: true, Tasks: []TaskAnswer{
+			{Task: "p-0", State: "CLOSED"}}}, // it does not know yet who has it
 	}
 	s := &survey{tasks: make(map[string]*Task), report: &Report{Group: "Stable"},
 		o: Options{Pipeline: "p", Ask: func(_ context.Context, at string) (*Answer, error) {
@@ -128,7 +130,8 @@ func TestWords(t *testing.T) {
 			return nil, errors.New("nobody there")
 		}}}
 	s.members(t.Context(), []processor.Member{{Instance: "a", Address: "here:1", Tasks: []int32{0}},
-		{Instance: "b", Address: "gone:1", Tasks: []int32{1, 10, 2}}, {Instance: "c"}})
+		{Instance: "b", Address: "gone:1", Tasks: []int32{1, 10, 2}}, {Instance: "c"},
+		{Instance: "d", Address: "there:1"}})
 	s.conclude()
 	var told []string
 	for _, task := range s.report.Tasks {
