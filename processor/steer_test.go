@@ -106,14 +106,22 @@ func TestDrainGlobals(t *testing.T) {
 	b := g.b
 	g.run(300)
 	for round := range 3 { // the second time there are prices alone, the third time nothing
-		if round == 1 {
-			for i := range 30 {
+		in := b.start("a", priced(nil))
+		waitFor(t, "both tasks to run", func() bool {
+			tasks := in.Status().Tasks
+			return len(tasks) == 2 && tasks[0].State == processor.TaskRunning &&
+				tasks[1].State == processor.TaskRunning
+		})
+		if err := in.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 30 {
+			if round == 1 {
 				b.put(&kgo.Record{Topic: "prices", Partition: int32(i % 3),
 					Key: fmt.Append(nil, i), Value: g.value("prices", event{N: 1}),
 					Timestamp: stamp(noon)})
 			}
 		}
-		in := b.start("a", priced(nil))
 		if err := in.Drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
