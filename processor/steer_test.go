@@ -115,12 +115,14 @@ func TestDrainGlobals(t *testing.T) {
 		if err := in.Pause(); err != nil {
 			t.Fatal(err)
 		}
-		for i := range 30 {
-			if round == 1 {
-				b.put(&kgo.Record{Topic: "prices", Partition: int32(i % 3),
-					Key: fmt.Append(nil, i), Value: g.value("prices", event{N: 1}),
-					Timestamp: stamp(noon)})
-			}
+		var prices []*kgo.Record
+		price := g.value("prices", event{N: 1})
+		for i := range 30_000 { // more than are read before the first look at how far it is
+			prices = append(prices, &kgo.Record{Topic: "prices", Partition: int32(i % 3),
+				Key: fmt.Append(nil, i), Value: price, Timestamp: stamp(noon)})
+		}
+		if round == 1 {
+			b.put(prices...)
 		}
 		if err := in.Drain(t.Context()); err != nil {
 			t.Fatal(err)
