@@ -4,8 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Member is an instance as the group knows it.
@@ -18,16 +22,25 @@ type Member struct {
 // Members asks the group who is in it and who owns what. While the group rebalances, it may know
 // nobody's tasks.
 func (in *Instance) Members(ctx context.Context) ([]Member, error) {
-	groups, err := in.adm.DescribeGroups(ctx, in.cfg.ApplicationID)
+	members, _, err := GroupMembers(ctx, in.adm, in.cfg.ApplicationID)
+	return members, err
+}
+
+// GroupMembers asks an application's group who is in it and who owns what, and for the group's
+// state as Kafka names it: Stable, Empty, PreparingRebalance, CompletingRebalance or Dead.
+func GroupMembers(ctx context.Context, adm *kadm.Client, application string) (all []Member,
+	state string, err error) {
+	groups, err := adm.DescribeGroups(ctx, application)
 	if err != nil {
-		return nil, fmt.Errorf("describe group %s: %w", in.cfg.ApplicationID, err)
+		return nil, "", fmt.Errorf("describe group %s: %w", application, err)
 	}
-	g := groups[in.cfg.ApplicationID]
+	g := groups[application]
+	if errors.Is(g.Err, kerr.GroupIDNotFound) {
+		return nil, "Dead", nil
+	}
 	if g.Err != nil {
-		return nil, fmt.Errorf("describe group %s: %w", in.cfg.ApplicationID, g.Err)
+		return nil, "", fmt.Errorf("describe group %s: %w", application, g.Err)
 	}
-	topic := in.bind.topics(false)[0]
-	var all []Member
 	for _, m := range g.Members {
 		one := Member{Instance: m.MemberID}
 		if m.InstanceID != nil {
@@ -37,17 +50,16 @@ func (in *Instance) Members(ctx context.Context) ([]Member, error) {
 			_, one.Address = splitAddress(joined.UserData)
 		}
 		if assigned, ok := m.Assigned.AsConsumer(); ok {
-			for _, t := range assigned.Topics {
-				if t.Topic == topic {
-					one.Tasks = append(one.Tasks, t.Partitions...)
-				}
+			for _, t := range assigned.Topics { // the same partitions of each
+				one.Tasks = append(one.Tasks, t.Partitions...)
 			}
 		}
 		slices.Sort(one.Tasks)
+		one.Tasks = slices.Compact(one.Tasks)
 		all = append(all, one)
 	}
 	slices.SortFunc(all, func(a, b Member) int { return cmp.Compare(a.Instance, b.Instance) })
-	return all, nil
+	return all, g.State, nil
 }
 
 // InstanceID is the instance's name in the group.

@@ -25,8 +25,9 @@
 // start takes), assign.go, ladder.go, changelog.go, restore.go and prove.go (taking a task over),
 // checkpoints.go and checkpointing.go (copies of its store), leave.go and fault.go (giving it up),
 // standby.go, follow.go and digest.go (copies of tasks that run elsewhere), memory.go, status.go,
-// event.go (what Listeners are told), tracer.go (records that are followed), errors.go; view.go,
-// stored.go and directory.go (committed state, here, in a checkpoint, and where the others' is),
-// examine.go (why a task would refuse to start). Beside it: offline.go and offlinetask.go (the same
-// tasks without a cluster), rerun.go (a stretch of their history, again).
+// steer.go (pausing, draining), event.go (what Listeners are told), tracer.go (records that are
+// followed), errors.go; view.go, stored.go and directory.go (committed state, here, in a
+// checkpoint, and where the others' is), examine.go (why a task would refuse to start). Beside it:
+// offline.go and offlinetask.go (the same tasks without a cluster), rerun.go (a stretch of their
+// history, again).
 package processor

@@ -57,7 +57,7 @@ func (t *task) confirm(ctx context.Context) {
 		}
 		t.send(func(context.Context) {
 			t.probing = false
-			if err != nil || t.faulted || t.draining {
+			if err != nil || t.faulted || t.draining || t.held() {
 				return
 			}
 			for i, in := range t.in.bind.inputs {

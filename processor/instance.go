@@ -35,6 +35,7 @@ type Instance struct {
 	fetch      *fetcher
 	copies     copies
 	standbys   *standbys
+	steer      steering
 	startup    startup
 
 	ctx    context.Context

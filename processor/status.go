@@ -14,6 +14,8 @@ type Status struct {
 	Tasks           []TaskStatus
 	OpenTransaction time.Duration // age of the transaction in flight; 0 when there is none
 	Standbys        []StandbyStatus
+	Paused          bool // it was told to take no more records
+	Draining        bool // it was told to stop at the inputs' ends
 }
 
 // TaskStatus is a snapshot of one task.
@@ -79,7 +81,8 @@ type InputStatus struct {
 func (in *Instance) Status() Status {
 	in.statusMu.Lock()
 	defer in.statusMu.Unlock()
-	st := Status{State: in.state.State, Reason: in.state.Reason, Promise: in.promise()}
+	st := Status{State: in.state.State, Reason: in.state.Reason, Promise: in.promise(),
+		Paused: in.steer.paused.Load(), Draining: in.steer.draining.Load()}
 	if opened := in.openedAt.Load(); opened != 0 {
 		st.OpenTransaction = time.Since(time.Unix(0, opened))
 	}

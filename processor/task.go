@@ -145,7 +145,7 @@ const burst = 128
 
 // advance processes records until there is a reason to pause; it returns how long to.
 func (t *task) advance(ctx context.Context) time.Duration {
-	if t.faulted || t.asking || t.draining {
+	if t.faulted || t.asking || t.draining || t.held() {
 		return -1
 	}
 	if t.dirty.Load() > t.in.epochLimit() {

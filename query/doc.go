@@ -12,7 +12,7 @@
 // task's view), then what is read: rows.go (stores), instances.go (tasks), fraud.go,
 // pageviews.go, iot.go, activity.go and funnel.go (the pipelines' own), topology.go and
 // windows.go (the engine); alerts.go (from the topic that holds those of all tasks);
-// deadletters.go (read and handled); feed.go and events.go (what happens, sent as it does);
-// answer.go (headers, problems), stands.go (where tasks stand, once an epoch) and body.go (the
+// deadletters.go (read and handled); steering.go (pausing, draining); feed.go and events.go (what
+// happens, sent as it does); answer.go (headers, problems), stands.go (where tasks stand, once an epoch) and body.go (the
 // JSON); openapi.go.
 package query

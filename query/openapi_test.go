@@ -148,7 +148,7 @@ func worlds(t *testing.T) []world {
 			"/v1/windows/per-minute/u", "/v1/windows/per-minute/x", "/v1/windows/x/u"}},
 		{sessions.options[0], []string{"/v1/funnel", "/v1/funnel?steps=true",
 			"/v1/funnel?steps=x", "/v1/windows/session/u"}},
-		lettersWorld(sessions),
+		lettersWorld(sessions), steeredWorld(sessions),
 		{Options{State: func() State { return nil }}, []string{"/v1/funnel", "/v1/deadletters",
 			"/v1/deadletters/d:0:1", "/v1/deadletters/d:0:1/retry {}"}},
 	}

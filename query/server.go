@@ -36,6 +36,8 @@ type Options struct {
 	Feed        *Feed
 	// DeadLetters handles the application's dead letters; nil while it cannot be done.
 	DeadLetters DeadLetters
+	// Steering gives what pauses and drains this process, nil while there is nothing to.
+	Steering func() Steering
 	// Panicked is told of a handler that panicked, and its stack. Default: nobody.
 	Panicked func(what any, stack []byte)
 }
@@ -130,6 +132,9 @@ func (s *server) actions() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"/v1/deadletters/{id}/retry":   s.retryLetter,
 		"/v1/deadletters/{id}/discard": s.discardLetter,
+		"/v1/pause":                    s.steer(steerPause),
+		"/v1/resume":                   s.steer(steerResume),
+		"/v1/drain":                    s.steer(steerDrain),
 	}
 }
 

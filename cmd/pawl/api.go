@@ -114,7 +114,7 @@ func (s *service) serveAPI(set *settings.Settings, address string, files *apiFil
 	desk, closeDesk := openDesk(set, log)
 	var stop func()
 	s.api, stop = query.New(query.Options{
-		DeadLetters: desk,
+		DeadLetters: desk, Steering: s.steering,
 		State: func() query.State {
 			if in := s.instance.Load(); in != nil {
 				return query.Of(in)
@@ -140,6 +140,14 @@ func (s *service) serveAPI(set *settings.Settings, address string, files *apiFil
 		stop()
 		closeDesk()
 	}
+}
+
+// steering is the instance, once there is one.
+func (s *service) steering() query.Steering {
+	if in := s.instance.Load(); in != nil {
+		return in
+	}
+	return nil
 }
 
 // openDesk is where an instance handles dead letters that it is asked to; nil when it cannot.

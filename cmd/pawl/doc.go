@@ -20,6 +20,8 @@
 // buckets.go and buckets_gs.go (object stores that are known).
 // Dead letters: deadletter.go, deadlettertell.go (what is printed).
 // Schemas: schemas.go (commands), schemasdesk.go (which ones), schemaswork.go, schemasdiff.go.
+// One application, running or not: application.go (which), overview.go (status), steer.go (pause,
+// resume, drain), transactions.go, transactionstell.go.
 // State: state.go (which store, from where), staterows.go (rows, export), statelive.go (the HTTP
 // API), statelog.go (the changelog), statefolder.go (folders, checkpoints), statedoctor.go.
 package main

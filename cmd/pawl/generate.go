@@ -102,9 +102,29 @@ func noneIsNegative(share float64) float64 {
 
 // topicsExist names the first topic that is missing: a producer would only wait for it.
 func (c *cluster) topicsExist(ctx context.Context, topics []string, limit time.Duration) error {
-	cl, err := c.client(kgo.RetryTimeout(limit))
+	found, err := c.lookUp(ctx, topics, limit)
 	if err != nil {
 		return err
+	}
+	at := strings.Join(c.brokers, ",")
+	for _, topic := range topics {
+		switch t, ok := found[topic]; {
+		case !ok || errors.Is(t.Err, kerr.UnknownTopicOrPartition):
+			return fmt.Errorf("topic %s does not exist at %s; create it, or start pawl run, which "+
+				"creates all but the main input", topic, at)
+		case t.Err != nil:
+			return fmt.Errorf("look up topic %s: %w", topic, t.Err)
+		}
+	}
+	return nil
+}
+
+// lookUp asks for topics, and gives up after limit.
+func (c *cluster) lookUp(ctx context.Context, topics []string, limit time.Duration) (
+	kadm.TopicDetails, error) {
+	cl, err := c.client(kgo.RetryTimeout(limit))
+	if err != nil {
+		return nil, err
 	}
 	adm := kadm.NewClient(cl)
 	defer adm.Close()
@@ -117,16 +137,7 @@ func (c *cluster) topicsExist(ctx context.Context, topics []string, limit time.D
 		if ctx.Err() != nil {
 			err = errors.Join(context.Cause(ctx), err)
 		}
-		return fmt.Errorf("list topics at %s: %w", at, err)
+		return nil, fmt.Errorf("list topics at %s: %w", at, err)
 	}
-	for _, topic := range topics {
-		switch t, ok := found[topic]; {
-		case !ok || errors.Is(t.Err, kerr.UnknownTopicOrPartition):
-			return fmt.Errorf("topic %s does not exist at %s; create it, or start pawl run, which "+
-				"creates all but the main input", topic, at)
-		case t.Err != nil:
-			return fmt.Errorf("look up topic %s: %w", topic, t.Err)
-		}
-	}
-	return nil
+	return found, nil
 }

@@ -67,6 +67,8 @@ type statusReport struct {
 	State           string          `json:"state"`
 	Reason          string          `json:"reason,omitempty"`
 	Promise         string          `json:"promise,omitempty"`
+	Paused          bool            `json:"paused"`
+	Draining        bool            `json:"draining"`
 	OpenTransaction float64         `json:"open_transaction_seconds"`
 	Tasks           []taskReport    `json:"tasks"`
 	Standbys        []standbyReport `json:"standbys"`
@@ -110,7 +112,7 @@ type inputReport struct {
 func reportStatus(pipeline string, s processor.Status, totals metrics.Totals) statusReport {
 	report := statusReport{Pipeline: pipeline, PID: os.Getpid(), State: s.State, Reason: s.Reason,
 		Promise: s.Promise, OpenTransaction: s.OpenTransaction.Seconds(), Tasks: []taskReport{},
-		Standbys: []standbyReport{}, Totals: totals}
+		Standbys: []standbyReport{}, Totals: totals, Paused: s.Paused, Draining: s.Draining}
 	for _, sb := range s.Standbys {
 		report.Standbys = append(report.Standbys, standbyReport{Task: sb.Name,
 			State: string(sb.State), Reason: sb.Reason, Warmup: sb.Warmup, Offset: sb.Offset,
