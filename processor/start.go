@@ -90,6 +90,9 @@ func (in *Instance) prepare(ctx context.Context) error {
 	in.startup.done(stepSchemas)
 	in.limits = pl.limits
 	if in.prod, err = newProducer(ctx, in); err != nil {
+		if denial(err) != nil {
+			return &StartError{err}
+		}
 		return err
 	}
 	in.startup.done(stepProducer)
