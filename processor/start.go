@@ -136,7 +136,7 @@ func (in *Instance) identify() error {
 		return fmt.Errorf("make instance id: %w", err)
 	}
 	in.cfg.InstanceID = hex.EncodeToString(raw[:])
-	if err := os.WriteFile(path, []byte(in.cfg.InstanceID+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(in.cfg.InstanceID+"\n"), 0o600); err != nil {
 		return fmt.Errorf("keep instance id: %w; give instance.id or a writable state.dir", err)
 	}
 	return nil
