@@ -54,7 +54,8 @@ func materials(info *debug.BuildInfo, version string) sbom {
 		Metadata: sbomMetadata{Component: pawl}}
 	for _, s := range info.Settings {
 		if strings.HasPrefix(s.Key, "vcs") || strings.HasPrefix(s.Key, "GO") {
-			b.Metadata.Properties = append(b.Metadata.Properties, sbomProperty(s))
+			b.Metadata.Properties = append(b.Metadata.Properties,
+				sbomProperty{s.Key, s.Value})
 		}
 	}
 	b.Components = append(b.Components,
