@@ -25,8 +25,12 @@ const (
 	OpRead            = "Read"
 	OpWrite           = "Write"
 	OpCreate          = "Create"
+	OpDescribe        = "Describe"
 	OpDescribeConfigs = "DescribeConfigs"
 )
+
+// offsetsTopic is where the brokers keep the offsets of groups.
+const offsetsTopic = "__consumer_offsets"
 
 // Grant is what a principal must be allowed to do with one resource.
 type Grant struct {
@@ -34,6 +38,7 @@ type Grant struct {
 	Name       string
 	Prefixed   bool // Name is how the resources' names begin
 	Operations []string
+	Optional   bool // without it an instance runs as well
 	Why        string
 }
 
@@ -54,7 +59,10 @@ func Grants(cfg Config, p *Pipeline) []Grant {
 			Why: "share the tasks out, commit input offsets"},
 		// Any instance ends what a dead one left open, so each may use the ids of all.
 		Grant{Resource: ResourceTransactional, Name: cfg.ApplicationID + "-", Prefixed: true,
-			Operations: []string{OpWrite}, Why: "commit, and end what a dead instance left open"})
+			Operations: []string{OpWrite}, Why: "commit, and end what a dead instance left open"},
+		// A broker that is asked about a transaction looks which of its partitions we may see.
+		Grant{Resource: ResourceTopic, Name: offsetsTopic, Operations: []string{OpDescribe},
+			Optional: true, Why: "optional: without it the brokers log a denial at each commit"})
 }
 
 // reasons say what a kind of topic is for.

@@ -33,6 +33,7 @@ type aclReport struct {
 	Name       string   `json:"name"`
 	Pattern    string   `json:"pattern"` // literal or prefixed
 	Operations []string `json:"operations"`
+	Optional   bool     `json:"optional"`
 	Why        string   `json:"why"`
 }
 
@@ -97,7 +98,7 @@ func (a *app) printACLs(flags aclsFlags, name string) error {
 			pattern = "prefixed"
 		}
 		all = append(all, aclReport{Principal: who, Resource: g.Resource, Name: g.Name,
-			Pattern: pattern, Operations: g.Operations, Why: g.Why})
+			Pattern: pattern, Operations: g.Operations, Optional: g.Optional, Why: g.Why})
 	}
 	switch {
 	case flags.json:

@@ -40,6 +40,7 @@ func TestACLs(t *testing.T) {
 		"topic shop-fraud-late literal":      "Write,DescribeConfigs,Create",
 		"topic shop-ticks literal":           "Write,DescribeConfigs,Create",
 		"topic shop-fraud-changelog literal": "Read,Write,DescribeConfigs,Create",
+		"topic __consumer_offsets literal":   "Describe",
 		"group shop literal":                 "Read",
 		"transactional-id shop- prefixed":    "Write",
 	} {
