@@ -2,6 +2,10 @@
 
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.5.0
+GOLICENSES = github.com/google/go-licenses@v1.6.0
+# What may be in the binary: licences that ask for no more than their text.
+LICENSES = Apache-2.0,BSD-2-Clause,BSD-3-Clause,ISC,MIT,Unlicense
 # What the race detector runs over: all but the tests on real servers.
 RACE = ./processor/... ./statestore/... ./schemas/... ./query/... ./deadletter/... ./audit/... \
 	./internal/... ./pipelines/... \
@@ -21,7 +25,7 @@ SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race sim simulated mutants lint rules deploy tidy golden fuzz servers \
-	integration browser screenshots demo chaos soak bench clean
+	integration browser screenshots demo chaos soak bench sbom vuln licenses clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +66,21 @@ rules: ## Check the alert rules and run their unit tests (promtool, of Debian's 
 
 deploy: ## Check image, compose files, Helm chart and systemd unit (the first time takes minutes)
 	cd deploy/check && $(GO) vet . && $(GO) test -count=1 .
+
+sbom: build ## Write the bill of materials of bin/pawl, CycloneDX JSON, to bin/pawl.cdx.json
+	@bin/pawl version --sbom > bin/pawl.cdx.json
+	@echo "bin/pawl.cdx.json: $$(grep -c '"type": "library"' bin/pawl.cdx.json) modules"
+
+vuln: ## Look for known vulnerabilities that bin/pawl can reach (asks https://vuln.go.dev)
+	@if out=$$($(GO) run $(GOVULNCHECK) ./cmd/pawl 2>&1); then echo "$$out"; else echo "$$out"; \
+		case $$out in *'fetching vulnerabilities: Get "https://vuln.go.dev/'*) \
+		echo "vuln is skipped: the database of vulnerabilities cannot be reached"; \
+		test -z "$$PAWL_REQUIRE_VULN";; *) exit 1;; esac; fi
+
+licenses: ## Check that all that is in bin/pawl has a licence of LICENSES
+	@out=$$(GOROOT=$$($(GO) env GOROOT) $(GO) run $(GOLICENSES) check ./cmd/pawl \
+		--allowed_licenses=$(LICENSES) 2>&1) || { echo "$$out"; exit 1; }
+	@echo "licenses: all of $(LICENSES)"
 
 tidy: ## Check the house rules
 	$(GO) test ./internal/tidy

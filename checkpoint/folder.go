@@ -106,7 +106,7 @@ func (f *folder) Put(ctx context.Context, key string, body io.Reader, once bool)
 	defer func() { _ = os.Remove(file.Name()) }() // it has its own name by then, or is garbage
 	_, err = io.Copy(file, body)
 	if err == nil {
-		err = file.Chmod(0o644)
+		err = file.Chmod(0o600)
 	}
 	if err == nil {
 		err = file.Sync()
@@ -168,7 +168,7 @@ func makeFolder(dir string) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncFolder(filepath.Dir(dir))

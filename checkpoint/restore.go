@@ -121,7 +121,7 @@ func (s *Series) fetch(ctx context.Context, t *transfer, id string, f File, work
 
 // store writes a file that survives a power cut.
 func store(path string, r io.Reader) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

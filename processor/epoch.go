@@ -269,6 +269,9 @@ func (in *Instance) decided(shares []*Effects, v verdict, began time.Time) {
 				l.EpochAborted(info)
 			}
 		})
+		if d := denial(v.err); d != nil {
+			in.waiting("", d.Error(), 0)
+		}
 	}
 	if v.outcome == unknown {
 		in.recover(v)

@@ -193,7 +193,11 @@ func (f *fetcher) failed(part *fetchPart, p kgo.FetchTopicPartition) {
 	lost := errors.As(p.Err, &loss) || errors.Is(p.Err, kerr.OffsetOutOfRange) ||
 		errors.Is(p.Err, kerr.UnknownTopicID) || errors.Is(p.Err, kerr.InconsistentTopicID)
 	t := part.task
-	err := p.Err
+	err := denied(p.Err, ResourceTopic, p.Topic, OpRead)
+	if denial(err) != nil {
+		f.shutOut(t.name, p, err)
+		return
+	}
 	f.in.post(func() {
 		if lost {
 			f.in.refuse(t, &RefusedError{Task: t.name,
@@ -203,4 +207,15 @@ func (f *fetcher) failed(part *fetchPart, p kgo.FetchTopicPartition) {
 		}
 		f.in.taskFault(t, -1, err)
 	})
+}
+
+// deniedPause is how long a partition that may not be read is left alone.
+const deniedPause = time.Second
+
+// shutOut waits until a partition may be read again: it goes on where it stands.
+func (f *fetcher) shutOut(task string, p kgo.FetchTopicPartition, err error) {
+	where := map[string][]int32{p.Topic: {p.Partition}}
+	f.cl.PauseFetchPartitions(where)
+	f.in.waiting(task, err.Error(), 0)
+	f.in.after(deniedPause, func() { f.do(func() { f.cl.ResumeFetchPartitions(where) }) })
 }

@@ -26,6 +26,7 @@ type group struct {
 	owned   map[int32]bool
 	duties  duties        // what the leader wants of us beside our tasks
 	changed chan struct{} // closed and replaced when who changes
+	joined  bool          // it has let us in before
 }
 
 func newGroup() *group {
@@ -45,6 +46,7 @@ func (g *group) refresh(who membership) {
 	if g.who.id != who.id {
 		g.until = time.Time{}
 	}
+	g.joined = g.joined || who.id != ""
 	g.who = who
 	close(g.changed)
 	g.changed = make(chan struct{})
@@ -160,6 +162,22 @@ func (h *groupHook) OnGroupManageError(err error) {
 	if errors.Is(err, kerr.FencedInstanceID) {
 		h.in.displaced()
 	}
+	if unauthorized(err) {
+		h.in.outcast(denied(err, ResourceGroup, h.in.cfg.ApplicationID, OpRead))
+	}
+}
+
+// outcast sees to a refusal by the group. One at the start is a fault of the set-up; one later may
+// be mended as it came.
+func (in *Instance) outcast(err error) {
+	in.group.mu.Lock()
+	joined := in.group.joined
+	in.group.mu.Unlock()
+	if joined {
+		in.waiting("", err.Error(), 0)
+		return
+	}
+	in.die(&StartError{err})
 }
 
 func (in *Instance) displaced() {

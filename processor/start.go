@@ -91,6 +91,9 @@ func (in *Instance) prepare(ctx context.Context) error {
 	in.startup.done(stepSchemas)
 	in.limits = pl.limits
 	if in.prod, err = newProducer(ctx, in); err != nil {
+		if denial(err) != nil {
+			return &StartError{err}
+		}
 		return err
 	}
 	in.startup.done(stepProducer)
@@ -134,7 +137,7 @@ func (in *Instance) identify() error {
 		return fmt.Errorf("make instance id: %w", err)
 	}
 	in.cfg.InstanceID = hex.EncodeToString(raw[:])
-	if err := os.WriteFile(path, []byte(in.cfg.InstanceID+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(in.cfg.InstanceID+"\n"), 0o600); err != nil {
 		return fmt.Errorf("keep instance id: %w; give instance.id or a writable state.dir", err)
 	}
 	return nil

@@ -136,6 +136,9 @@ func (p *planner) plan() {
 		d, ok := p.topics[t.Name]
 		t.Exists = ok && d.Err == nil
 		have := len(d.Partitions)
+		if t.Fault = t.denials(d); t.Fault != "" {
+			continue
+		}
 		switch {
 		case !t.Exists && t.Kind == TopicInput:
 			t.Fault = "input topic " + t.Name + " does not exist; create it, pawl run never " +
@@ -187,16 +190,18 @@ func (in *Instance) planTopics(ctx context.Context) (*planner, error) {
 	for _, t := range pl.wanted() {
 		names = append(names, t.Name)
 	}
-	topics, err := in.adm.ListTopics(ctx, names...)
+	topics, err := in.lookUpTopics(ctx, names)
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
 	pl.topics = topics
 	var existing []string
 	for _, d := range topics {
-		if d.Err == nil {
+		switch {
+		case d.Err == nil && allows(d, OpDescribeConfigs):
 			existing = append(existing, d.Topic)
-		} else if !errors.Is(d.Err, kerr.UnknownTopicOrPartition) {
+		case d.Err == nil, errors.Is(d.Err, kerr.UnknownTopicOrPartition), unauthorized(d.Err):
+		default:
 			return nil, fmt.Errorf("look up topic %s: %w", d.Topic, d.Err)
 		}
 	}
@@ -253,26 +258,39 @@ func (in *Instance) ensureTopics(ctx context.Context) (*planner, error) {
 	if err != nil {
 		return nil, err
 	}
-	var faults []error
+	if err := pl.faults(); err != nil {
+		return nil, err
+	}
 	created := false
 	for _, t := range pl.plans {
-		switch {
-		case t.Fault != "":
-			faults = append(faults, errors.New(t.Fault))
-		case !t.Exists && len(faults) == 0:
+		if !t.Exists {
 			created = true
 			if err := in.create(ctx, t); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if len(faults) > 0 {
-		return nil, &StartError{errors.Join(faults...)}
-	}
 	if !created {
 		return pl, nil
 	}
-	return in.awaitTopics(ctx)
+	if pl, err = in.awaitTopics(ctx); err != nil {
+		return nil, err
+	}
+	return pl, pl.faults() // what is allowed shows on a topic that is there
+}
+
+// faults are those of all topics.
+func (p *planner) faults() error {
+	var faults []error
+	for _, t := range p.plans {
+		if t.Fault != "" {
+			faults = append(faults, errors.New(t.Fault))
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return &StartError{errors.Join(faults...)}
 }
 
 func (in *Instance) create(ctx context.Context, t TopicPlan) error {
@@ -287,6 +305,9 @@ func (in *Instance) create(ctx context.Context, t TopicPlan) error {
 		delete(configs, "message.timestamp.after.max.ms")
 		_, err = in.adm.CreateTopic(ctx, int32(t.Partitions), in.cfg.ReplicationFactor, configs,
 			t.Name)
+	}
+	if unauthorized(err) {
+		return &StartError{denied(err, ResourceTopic, t.Name, OpCreate)}
 	}
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return fmt.Errorf("create topic %s with %d partitions: %w", t.Name, t.Partitions, err)

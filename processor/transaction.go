@@ -91,6 +91,7 @@ func newProducer(ctx context.Context, in *Instance) (*producer, error) {
 	}
 	if _, _, err := p.cl.ProducerID(ctx); err != nil {
 		in.closeClient(p.cl)
+		err = denied(err, ResourceTransactional, p.id, OpWrite)
 		return nil, fmt.Errorf("initialise transactional id %s: %w", p.id, err)
 	}
 	return p, nil
@@ -125,7 +126,8 @@ type send struct {
 func (s *send) promise(owner *task) func(*kgo.Record, error) {
 	return func(r *kgo.Record, err error) {
 		if err != nil {
-			failed := fmt.Errorf("produce to %s-%d: %w", r.Topic, r.Partition, err)
+			failed := fmt.Errorf("produce to %s-%d: %w", r.Topic, r.Partition,
+				denied(err, ResourceTopic, r.Topic, OpWrite))
 			if isRefusal(err) {
 				failed = &refusedRecord{owner: owner, err: failed}
 			}
@@ -340,7 +342,7 @@ func (p *producer) addOffsets(ctx context.Context, deadline time.Time) error {
 			err = kerr.ErrorForCode(resp.ErrorCode)
 		}
 		if err == nil || !isTransient(err) || time.Now().After(deadline) {
-			return err
+			return p.deniedOffset(err, "")
 		}
 		pause(ctx, 20*time.Millisecond)
 	}
@@ -368,6 +370,7 @@ func (p *producer) offsetsOnce(ctx context.Context, shares []*Effects, who membe
 	for _, t := range resp.Topics {
 		for _, part := range t.Partitions {
 			if err := kerr.ErrorForCode(part.ErrorCode); err != nil {
+				err = p.deniedOffset(err, p.answered(&t))
 				return fmt.Errorf("commit offset of partition %d: %w", part.Partition, err)
 			}
 		}
@@ -396,4 +399,27 @@ func (p *producer) offsetTopics(shares []*Effects) []kmsg.TxnOffsetCommitRequest
 		topics = append(topics, t)
 	}
 	return topics
+}
+
+// deniedOffset names what is denied when offsets of a topic are refused; "" is no topic yet.
+func (p *producer) deniedOffset(err error, topic string) error {
+	switch {
+	case errors.Is(err, kerr.GroupAuthorizationFailed):
+		return denied(err, ResourceGroup, p.in.cfg.ApplicationID, OpRead)
+	case errors.Is(err, kerr.TransactionalIDAuthorizationFailed):
+		return denied(err, ResourceTransactional, p.id, OpWrite)
+	case topic != "":
+		return denied(err, ResourceTopic, topic, OpRead)
+	}
+	return err
+}
+
+// answered is the name of the topic that an answer is about, by name or by id.
+func (p *producer) answered(t *kmsg.TxnOffsetCommitResponseTopic) string {
+	for _, in := range p.in.bind.inputs {
+		if t.Topic == "" && t.TopicID == in.id {
+			return in.topic
+		}
+	}
+	return t.Topic
 }

@@ -13,6 +13,6 @@
 // pageviews.go, iot.go, activity.go and funnel.go (the pipelines' own), topology.go and
 // windows.go (the engine); alerts.go (from the topic that holds those of all tasks);
 // deadletters.go (read and handled); steering.go (pausing, draining); feed.go and events.go (what
-// happens, sent as it does); answer.go (headers, problems), stands.go (where tasks stand, once an epoch) and body.go (the
-// JSON); openapi.go.
+// happens, sent as it does); answer.go (headers, problems), stands.go (where tasks stand, once an
+// epoch) and body.go (the JSON); openapi.go.
 package query

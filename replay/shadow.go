@@ -231,7 +231,7 @@ func (s *session) remember() error {
 		return fmt.Errorf("encode %s: %w", memoryName, err)
 	}
 	path := filepath.Join(s.dir, memoryName)
-	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("note the end of the replay: %w", err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {

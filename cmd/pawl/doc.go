@@ -5,15 +5,15 @@
 // Files: main.go (process: signals), root.go (command tree), usage.go (errors and exit codes),
 // load.go (settings of a command), pipelines.go (what pipelines there are). The service: run.go,
 // memory.go, plan.go (--dry-run), server.go, status.go and api.go (HTTP), listener.go (log),
-// killat.go.
-// Small ones: version.go, config.go, audit.go. Load: generate.go, feed.go, progress.go. On a
-// cluster of their own or a given one: cluster.go, topics.go, instance.go (a child process),
-// fleet.go (several), report.go. The demo, in the order of its acts: demo.go, stage.go, scene.go
-// (what is seen), recovery.go, view.go, alerts.go, trial.go (verified on the way), console.go and
-// consoleproxy.go (the dashboard of all its pipelines), verdict.go. The bench: bench.go,
-// measure.go, latency.go; of reads: benchreads.go, readers.go (the clients), readscheck.go.
-// Chaos: chaos.go (flags), chaosbed.go (clusters), chaosordeal.go (the campaign on a
-// stage), its acts chaosprocess.go, chaosdisk.go, chaosnet.go and chaosservers.go, and
+// killat.go, private_unix.go and private_other.go (who may read its files).
+// Small ones: version.go and sbom.go, config.go, acls.go, audit.go. Load: generate.go, feed.go,
+// progress.go. On a cluster of their own or a given one: cluster.go, topics.go, instance.go (a
+// child process), fleet.go (several), report.go. The demo, in the order of its acts: demo.go,
+// stage.go, scene.go (what is seen), recovery.go, view.go, alerts.go, trial.go (verified on the
+// way), console.go and consoleproxy.go (the dashboard of all its pipelines), verdict.go. The
+// bench: bench.go, measure.go, latency.go; of reads: benchreads.go, readers.go (the clients),
+// readscheck.go. Chaos: chaos.go (flags), chaosbed.go (clusters), chaosordeal.go (the campaign on
+// a stage), its acts chaosprocess.go, chaosdisk.go, chaosnet.go and chaosservers.go, and
 // chaosverdict.go; in the child, detour.go and diskfault.go.
 // Checkpoints: checkpoint.go (which ones), checkpointlist.go (list, show), checkpointwork.go
 // (verify, restore, prune), checkpointnow.go (now, and what a service needs to keep them),

@@ -20,7 +20,7 @@ func (s *service) openFeed(set *settings.Settings, cfg *processor.Config) (close
 	}})
 	cfg.Listeners = append(cfg.Listeners, s.feed.Listener())
 	s.metrics.Events(s.feed.Clients, s.feed.Lost)
-	topic, ok := map[string]string{fraud.Name: fraud.Alerts, iot.Name: iot.Alerts}[s.pipeline]
+	topic, ok := alertsTopics()[s.pipeline]
 	if !ok {
 		return func() {}
 	}
@@ -34,4 +34,9 @@ func (s *service) openFeed(set *settings.Settings, cfg *processor.Config) (close
 		Registry: cfg.Registry, Topic: s.alertsTopic, Arrived: s.feed.Alert})
 	s.alerts = reader
 	return reader.Close
+}
+
+// alertsTopics are the topics that the API reads alerts from, by pipeline.
+func alertsTopics() map[string]string {
+	return map[string]string{fraud.Name: fraud.Alerts, iot.Name: iot.Alerts}
 }

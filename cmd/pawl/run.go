@@ -85,6 +85,7 @@ func (a *app) service(ctx context.Context, p pipeline, flags sourceFlags, dryRun
 	if dryRun {
 		return a.plan(ctx, cfg, p.build(s))
 	}
+	keepPrivate()
 	cfg.EnsureDefaults()
 	limitMemory(cfg.MemoryMax)
 	if kill != nil {
