@@ -2,9 +2,6 @@ package tidy
 
 import (
 	"go/ast"
-	"os"
-	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,23 +43,6 @@ func TestPackageMapMatchesTree(t *testing.T) {
 	}
 }
 
-// TestNamedFilesExist: a Go file that a document names in backquotes with its folder is there.
-func TestNamedFilesExist(t *testing.T) {
-	named := regexp.MustCompile("`([a-z]+(?:/[a-z_]+)*/[a-z_]+\\.go)`")
-	for _, f := range all(t) {
-		if !strings.HasSuffix(f.path, ".md") || f.path == "CHANGELOG.md" {
-			continue
-		}
-		for i, line := range f.lines {
-			for _, m := range named.FindAllStringSubmatch(line, -1) {
-				if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(m[1]))); err != nil {
-					broken(t, "named", f, i+1, "there is no %s", m[1])
-				}
-			}
-		}
-	}
-}
-
 // TestNamedTestsExist: a test that a document names in backquotes is there.
 func TestNamedTestsExist(t *testing.T) {
 	defined := make(map[string]bool)
@@ -85,31 +65,6 @@ func TestNamedTestsExist(t *testing.T) {
 			for _, m := range named.FindAllStringSubmatch(line, -1) {
 				if !defined[m[1]] {
 					broken(t, "named", f, i+1, "there is no test %s", m[1])
-				}
-			}
-		}
-	}
-}
-
-// TestLinksLead: a relative link leads to a file.
-func TestLinksLead(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
-	for _, f := range all(t) {
-		if !strings.HasSuffix(f.path, ".md") {
-			continue
-		}
-		code := false
-		for i, line := range f.lines {
-			if strings.HasPrefix(line, "```") {
-				code = !code
-			}
-			for _, m := range link.FindAllStringSubmatch(line, -1) {
-				if code || strings.Contains(m[1], "://") {
-					continue
-				}
-				to := path.Join(path.Dir(f.path), m[1])
-				if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(to))); err != nil {
-					broken(t, "link", f, i+1, "the link to %s leads nowhere", m[1])
 				}
 			}
 		}
