@@ -66,8 +66,9 @@ deploy: ## Check image, compose files, Helm chart and systemd unit (the first ti
 tidy: ## Check the house rules
 	$(GO) test ./internal/tidy
 
-golden: ## Rewrite what tests compare with: the tables of docs/reference.md, outputs in *.script
+golden: ## Rewrite what tests compare with: tables of docs/reference.md, docs/configuration.md, *.script
 	$(GO) test ./cmd/pawl -run '^TestReference$$' -update
+	$(GO) test ./internal/settings -run '^TestConfigurationPage$$' -update
 	$(GO) test ./processor/processortest $(PIPELINES) -run '^TestScript$$' -pawl.update
 
 fuzz: ## Fuzz the decoder of untrusted bytes for FUZZTIME (30s)

@@ -27,7 +27,11 @@ func Example() {
 }
 
 func thereAndBack(ctx context.Context, dir string) error {
-	target, err := checkpoint.Open(ctx, "file://"+filepath.ToSlash(dir)+"/storage?create_dir=true")
+	storage := filepath.Join(dir, "storage")
+	if err := os.Mkdir(storage, 0o755); err != nil {
+		return err
+	}
+	target, err := checkpoint.Open(ctx, "file://"+filepath.ToSlash(storage))
 	if err != nil {
 		return err
 	}

@@ -43,8 +43,11 @@ func ExampleEnv_OpenPebble() {
 	}
 	key := statestore.Key(nil).String("spent").String("ann")
 	open(func(s *statestore.Pebble) error {
-		return s.Apply([]statestore.Change{{Key: key, Value: []byte("300")}},
-			statestore.Mark{Offset: 17, Position: []byte("after 17")})
+		if err := s.Apply([]statestore.Change{{Key: key, Value: []byte("300")}},
+			statestore.Mark{Offset: 17, Position: []byte("after 17")}); err != nil {
+			return err
+		}
+		return s.Flush() // before it, what was applied may be lost, all of it together
 	})
 	open(func(s *statestore.Pebble) error {
 		value, ok, err := s.Get(key)
