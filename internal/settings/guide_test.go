@@ -17,32 +17,33 @@ func connectionGuides() []guide {
 	return []guide{
 		{"application.id", "payments-fraud",
 			"Another id is another application: it reads its inputs from their beginning, with " +
-			"empty state."},
+				"empty state."},
 		{"instance.id", "fraud-0",
 			"The same id comes back to its tasks without a rebalance; of two processes with one " +
-			"id the later fences the earlier."},
+				"id the later fences the earlier."},
 		{"bootstrap.servers", "kafka-1:9092,kafka-2:9092",
 			"Any of the cluster's brokers will do; give several, so that one may be down at the " +
-			"start."},
+				"start."},
 		{"schema.registry.url", "http://registry:8081",
 			"Schema ids belong to the registry: with another one, records whose ids it does not " +
-			"know are dead letters."},
+				"know are dead letters."},
 		{"schema.registry.user", "pawl", "Without, requests carry no credentials."},
 		{"schema.registry.password", "${REGISTRY_PASSWORD}",
 			"Write it as `${…}` in the file, or give it in the environment, rather than in the " +
-			"file itself."},
+				"file itself."},
 		{"auto.register.schemas", "false",
 			"false: schemas must be registered before the start, by CI for example, and a " +
-			"missing one ends it with exit code 2."},
+				"missing one ends it with exit code 2."},
 		{"topics.create", "false", "false: what `--dry-run` lists must be created first."},
 		{"topic.prefix", "staging.",
 			"Moves inputs and outputs, not the application's own topics, which begin with " +
-			"`application.id`."},
+				"`application.id`."},
 		{"replication.factor", "3",
 			"Of topics that are created from then on; existing ones stay as they are."},
 		{"compression.type", "zstd",
-			"snappy costs the least time, zstd makes the least bytes " +
-			"([measured](benchmarks.md#what-one-choice-is-worth)). Consumers read all of them."},
+			"snappy costs the least time, zstd makes the fewest bytes " +
+				"([measured](benchmarks.md#what-one-choice-is-worth)). " +
+				"Consumers read all of them."},
 	}
 }
 
@@ -53,7 +54,7 @@ func protectionGuides() []guide {
 		{"ssl.ca.location", "/etc/pawl/ca.pem", "Only brokers signed by one of these are trusted."},
 		{"ssl.certificate.location", "/etc/pawl/client.pem",
 			"With it, brokers that ask know who this is (mTLS); a new file is used from the next " +
-			"connection on."},
+				"connection on."},
 		{"ssl.key.location", "/etc/pawl/client.key", "Goes with the certificate."},
 		{"ssl.server.name", "kafka.internal",
 			"For brokers behind another address than their certificate says."},
@@ -80,11 +81,11 @@ func httpGuides() []guide {
 			"127.0.0.1 is for this machine alone. off: no API, no metrics, no probes."},
 		{"http.advertised", "fraud-0.fraud:8080",
 			"Wrong: other instances cannot forward reads here, and their answers are marked as " +
-			"partial."},
+				"partial."},
 		{"http.rate.limit", "2000",
 			"Lower protects processing from readers; they get 429 and should try again."},
 		{"http.events.clients", "200",
-			"Each client costs a buffer and a goroutine; one more than this gets 429."},
+			"Each client costs a buffer and a goroutine; one more than this gets 503."},
 		{"api.token", "${PAWL_TOKEN}",
 			"Set: all of HTTP but `/ping` and `/ready` asks for it, `/metrics` too."},
 		{"api.readonly.token", "${PAWL_READ_TOKEN}",
@@ -101,7 +102,7 @@ func httpGuides() []guide {
 			"Without it, and without OpenTelemetry's own variables, tracing costs nothing."},
 		{"otel.sample.ratio", "0.01",
 			"Higher: more traces and more of their cost. Records that come with a sampled header " +
-			"are traced anyway."},
+				"are traced anyway."},
 	}
 }
 
@@ -109,44 +110,44 @@ func engineGuides() []guide {
 	return []guide{
 		{"state.dir", "/var/lib/pawl",
 			"Another folder begins empty, and is filled from a checkpoint or the changelog. " +
-			"Local disk, not a network share."},
+				"Local disk, not a network share."},
 		{"commit.interval", "50ms",
 			"Lower: results sooner under load, more transactions. Higher: fewer and larger ones, " +
-			"and more to do again after an abort."},
+				"and more to do again after an abort."},
 		{"commit.linger", "20ms",
 			"Higher: fewer transactions when there is little to do, results that much later. 0s: " +
-			"each result as soon as it can be."},
+				"each result as soon as it can be."},
 		{"session.timeout", "30s",
 			"Lower: a dead instance is missed sooner; too low, and a pause of the machine costs " +
-			"a rebalance. The broker bounds it."},
+				"a rebalance. The broker bounds it."},
 		{"transaction.timeout", "30s",
 			"How long a dead instance's open transaction can hold readers back; too low, and " +
-			"slow brokers abort live ones."},
+				"slow brokers abort live ones."},
 		{"startup.timeout", "1m", "Higher for starts beside the brokers' own."},
 		{"max.out.of.orderness", "10s",
 			"Higher: fewer late records, later windows, more state. It bears on results: a " +
-			"replay with another value differs."},
+				"replay with another value differs."},
 		{"max.future.skew", "5m",
 			"Lower: a producer with a wrong clock cannot move everybody's time so far. It bears " +
-			"on results."},
+				"on results."},
 		{"idle.timeout", "5s",
 			"Lower: windows close sooner when input stops, and records that come after the pause " +
-			"are late sooner. off: they wait for the next record."},
+				"are late sooner. off: they wait for the next record."},
 		{"memory.max", "4GiB",
 			"Higher: more state decoded, larger epochs, fewer writes to disk. Give the container " +
-			"a third more."},
+				"a third more."},
 		{"statestore.uncommitted.max.bytes", "8MiB",
 			"Lower: smaller epochs and less memory, more transactions under load."},
 		{"num.standby.replicas", "1",
 			"Each copy makes a takeover as fast as a restart, and costs disk, and reading the " +
-			"changelog once more."},
+				"changelog once more."},
 		{"max.warmup.replicas", "4",
 			"Higher: a new instance has its share sooner, at a higher load while it copies."},
 		{"acceptable.recovery.lag", "100000",
 			"Higher: tasks move sooner, and pause longer when they do."},
 		{"provenance.header", "false",
 			"false saves some bytes for each output; `pawl audit` can then only count outputs, " +
-			"not tell what led to each."},
+				"not tell what led to each."},
 	}
 }
 
@@ -156,7 +157,7 @@ func checkpointGuides() []guide {
 			"Without it a lost disk is rebuilt from the changelog alone."},
 		{"checkpoint.interval", "1m",
 			"Lower: less changelog to read after a lost disk, more uploads ([what one " +
-			"costs](benchmarks.md#what-a-checkpoint-costs))."},
+				"costs](benchmarks.md#what-a-checkpoint-costs))."},
 		{"checkpoint.on.stop", "true",
 			"true: the next start on another disk has nothing to read, and stops take longer."},
 		{"checkpoint.keep.last", "24",
@@ -165,7 +166,7 @@ func checkpointGuides() []guide {
 			"Longer: as many as are younger than this, too, however many that is."},
 		{"checkpoint.grace", "12h",
 			"Lower frees storage sooner; below four times the slowest upload checkpoints fail. " +
-			"The same for all instances."},
+				"The same for all instances."},
 		{"checkpoint.parallelism", "16",
 			"Higher: faster on storage with long ways, more connections."},
 		{"checkpoint.bandwidth", "20MiB",
@@ -179,7 +180,7 @@ func fraudGuides() []guide {
 	return []guide{
 		{"fraud.span", "10m",
 			"Longer: more transactions count, more are flagged, more state. It bears on results, " +
-			"as all of these do: try it with `pawl replay` first."},
+				"as all of these do: try it with `pawl replay` first."},
 		{"fraud.grace", "1m", "Longer: fewer late transactions, more state."},
 		{"fraud.max.count", "10", "Higher: fewer alerts. `fraud-limits` has exceptions by user."},
 		{"fraud.max.total.cents", "500000", "Higher: fewer alerts."},

@@ -78,26 +78,31 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-// TestReadmeCodeIsTested: every line of the README's Go code stands in processor's example, in the
-// same order, so that it compiles and runs.
-func TestReadmeCodeIsTested(t *testing.T) {
-	readme, example := document(t, "README.md"), document(t, "processor/example_test.go")
-	code, at := false, 0
-	for i, line := range readme.lines {
-		switch {
-		case strings.HasPrefix(line, "```"):
-			code = line == "```go"
-		case code && strings.TrimSpace(line) != "":
-			n := slices.Index(example.lines[at:], line)
-			if n < 0 {
-				broken(t, "example", readme, i+1, "not in %s, or in another order: %s",
-					example.path, line)
-				return
+// TestShownCodeIsTested: every line of Go that a page shows stands in the examples it is taken from,
+// in the same order, so that it compiles and runs. docs/tutorial.md is held to its program there.
+func TestShownCodeIsTested(t *testing.T) {
+	for page, source := range map[string]string{
+		"README.md":           "processor/example_test.go",
+		"docs/coming-from.md": "processor/example_coming_test.go",
+	} {
+		shown, example := document(t, page), document(t, source)
+		code, at := false, 0
+		for i, line := range shown.lines {
+			switch {
+			case strings.HasPrefix(line, "```"):
+				code = line == "```go"
+			case code && strings.TrimSpace(line) != "":
+				n := slices.Index(example.lines[at:], line)
+				if n < 0 {
+					broken(t, "example", shown, i+1, "not in %s, or in another order: %s",
+						example.path, line)
+					return
+				}
+				at += n + 1
 			}
-			at += n + 1
 		}
-	}
-	if at == 0 {
-		t.Errorf("README.md shows no Go code of %s", example.path)
+		if at == 0 {
+			t.Errorf("%s shows no Go code of %s", page, example.path)
+		}
 	}
 }
