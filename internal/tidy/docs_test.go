@@ -78,8 +78,8 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-// TestShownCodeIsTested: every line of Go that a page shows stands in the examples it comes from, in
-// the same order, so that it compiles and runs. docs/tutorial.md is held to its program there.
+// TestShownCodeIsTested: every line of Go that a page shows stands in the examples it comes from,
+// in the same order, so that it compiles and runs. docs/tutorial.md is held to its program there.
 func TestShownCodeIsTested(t *testing.T) {
 	for page, source := range map[string]string{
 		"README.md":           "processor/example_test.go",
