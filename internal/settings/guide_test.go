@@ -6,8 +6,8 @@ type guide struct{ name, example, moves string }
 
 func guides() []guide {
 	var all []guide
-	for _, part := range [][]guide{connectionGuides(), protectionGuides(), httpGuides(),
-		engineGuides(), checkpointGuides(), fraudGuides(), iotGuides(), otherGuides()} {
+	for _, part := range [][]guide{connectionGuides(), trafficGuides(), registryGuides(),
+		protectionGuides(), httpGuides(), engineGuides(), checkpointGuides(), fraudGuides(), iotGuides(), otherGuides()} {
 		all = append(all, part...)
 	}
 	return all
@@ -44,6 +44,50 @@ func connectionGuides() []guide {
 			"snappy costs the least time, zstd makes the fewest bytes " +
 				"([measured](benchmarks.md#what-one-choice-is-worth)). " +
 				"Consumers read all of them."},
+	}
+}
+
+func trafficGuides() []guide {
+	return []guide{
+		{"client.rack", "eu-west-1a",
+			"Set, and with `replica.selector.class` on the brokers: reads stay in the zone, " +
+				"which saves traffic between zones and may show records a little later."},
+		{"fetch.min.bytes", "64KiB",
+			"Higher: fewer, larger answers of brokers when there is little to read, each up to " +
+				"`fetch.max.wait` later."},
+		{"fetch.max.wait", "20ms",
+			"Lower: a task that starts waits less, idle brokers are asked more often."},
+		{"fetch.max.bytes", "16MiB",
+			"Lower: less memory at a time. Higher helps over long ways only."},
+		{"max.partition.fetch.bytes", "4MiB",
+			"Higher for large records over long ways; bounded by `fetch.max.bytes`."},
+		{"deadletter.breaker.ratio", "0.1",
+			"Lower: a bad deploy is stopped sooner; too low, and bad input alone stops a task."},
+		{"deadletter.breaker.records", "1000",
+			"Higher: a short burst of bad records stops nothing, and a bad deploy is noticed " +
+				"that much later."},
+	}
+}
+
+func registryGuides() []guide {
+	return []guide{
+		{"schema.registry.secret.location", "/run/secrets/registry",
+			"A new password in it is used from the next request on."},
+		{"schema.registry.bearer.token", "${REGISTRY_TOKEN}",
+			"Better in a file, which may be replaced while Pawl runs: " +
+				"`schema.registry.bearer.location`."},
+		{"schema.registry.bearer.location", "/run/secrets/registry-token",
+			"A new token in it is used from the next request on."},
+		{"schema.registry.ssl.ca.location", "/etc/pawl/ca.pem",
+			"Only a registry signed by one of these is trusted."},
+		{"schema.registry.ssl.certificate.location", "/etc/pawl/client.pem",
+			"With it a registry that asks knows who this is (mTLS)."},
+		{"schema.registry.ssl.key.location", "/etc/pawl/client.key", "Goes with the certificate."},
+		{"schema.registry.ssl.server.name", "registry.internal",
+			"For a registry behind another address than its certificate says."},
+		{"subject.name.strategy", "RecordNameStrategy",
+			"Another strategy is other subjects: schemas have to be registered under them, and " +
+				"records of several types may share a topic."},
 	}
 }
 
