@@ -85,8 +85,9 @@ licenses: ## Check that all that is in bin/pawl has a licence of LICENSES
 tidy: ## Check the house rules
 	$(GO) test ./internal/tidy
 
-golden: ## Rewrite what tests compare with: the tables of docs/reference.md, outputs in *.script
+golden: ## Rewrite what tests compare with: tables of docs/reference.md, docs/configuration.md, *.script
 	$(GO) test ./cmd/pawl -run '^TestReference$$' -update
+	$(GO) test ./internal/settings -run '^TestConfigurationPage$$' -update
 	$(GO) test ./processor/processortest $(PIPELINES) -run '^TestScript$$' -pawl.update
 
 fuzz: ## Fuzz the decoder of untrusted bytes for FUZZTIME (30s)

@@ -3,5 +3,5 @@
 // these files, and a test compares the two.
 //
 // Files: pipeline.go (what is computed), main.go (the process), feed.go (scans to play with, and
-// what became of them).
+// what became of them), replay.go (the same scans through a changed pipeline).
 package main

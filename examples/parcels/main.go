@@ -35,8 +35,10 @@ func main() {
 		err = scan(ctx, at)
 	case "watch":
 		err = watch(ctx, at)
+	case "replay":
+		err = again(ctx, at, *dir)
 	default:
-		err = fmt.Errorf("command %q is unknown; use run, scan or watch", command)
+		err = fmt.Errorf("command %q is unknown; use run, scan, watch or replay", command)
 	}
 	if err != nil {
 		log.Fatal(err)

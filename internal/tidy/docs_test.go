@@ -2,9 +2,6 @@ package tidy
 
 import (
 	"go/ast"
-	"os"
-	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,23 +43,6 @@ func TestPackageMapMatchesTree(t *testing.T) {
 	}
 }
 
-// TestNamedFilesExist: a Go file that a document names in backquotes with its folder is there.
-func TestNamedFilesExist(t *testing.T) {
-	named := regexp.MustCompile("`([a-z]+(?:/[a-z_]+)*/[a-z_]+\\.go)`")
-	for _, f := range all(t) {
-		if !strings.HasSuffix(f.path, ".md") || f.path == "CHANGELOG.md" {
-			continue
-		}
-		for i, line := range f.lines {
-			for _, m := range named.FindAllStringSubmatch(line, -1) {
-				if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(m[1]))); err != nil {
-					broken(t, "named", f, i+1, "there is no %s", m[1])
-				}
-			}
-		}
-	}
-}
-
 // TestNamedTestsExist: a test that a document names in backquotes is there.
 func TestNamedTestsExist(t *testing.T) {
 	defined := make(map[string]bool)
@@ -91,31 +71,6 @@ func TestNamedTestsExist(t *testing.T) {
 	}
 }
 
-// TestLinksLead: a relative link leads to a file.
-func TestLinksLead(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
-	for _, f := range all(t) {
-		if !strings.HasSuffix(f.path, ".md") {
-			continue
-		}
-		code := false
-		for i, line := range f.lines {
-			if strings.HasPrefix(line, "```") {
-				code = !code
-			}
-			for _, m := range link.FindAllStringSubmatch(line, -1) {
-				if code || strings.Contains(m[1], "://") {
-					continue
-				}
-				to := path.Join(path.Dir(f.path), m[1])
-				if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(to))); err != nil {
-					broken(t, "link", f, i+1, "the link to %s leads nowhere", m[1])
-				}
-			}
-		}
-	}
-}
-
 // TestReadmeIsShort: it is an entrance.
 func TestReadmeIsShort(t *testing.T) {
 	if f := document(t, "README.md"); len(f.lines) > 200 {
@@ -123,26 +78,31 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-// TestReadmeCodeIsTested: every line of the README's Go code stands in processor's example, in the
-// same order, so that it compiles and runs.
-func TestReadmeCodeIsTested(t *testing.T) {
-	readme, example := document(t, "README.md"), document(t, "processor/example_test.go")
-	code, at := false, 0
-	for i, line := range readme.lines {
-		switch {
-		case strings.HasPrefix(line, "```"):
-			code = line == "```go"
-		case code && strings.TrimSpace(line) != "":
-			n := slices.Index(example.lines[at:], line)
-			if n < 0 {
-				broken(t, "example", readme, i+1, "not in %s, or in another order: %s",
-					example.path, line)
-				return
+// TestShownCodeIsTested: every line of Go that a page shows stands in the examples it comes from,
+// in the same order, so that it compiles and runs. docs/tutorial.md is held to its program there.
+func TestShownCodeIsTested(t *testing.T) {
+	for page, source := range map[string]string{
+		"README.md":           "processor/example_test.go",
+		"docs/coming-from.md": "processor/example_coming_test.go",
+	} {
+		shown, example := document(t, page), document(t, source)
+		code, at := false, 0
+		for i, line := range shown.lines {
+			switch {
+			case strings.HasPrefix(line, "```"):
+				code = line == "```go"
+			case code && strings.TrimSpace(line) != "":
+				n := slices.Index(example.lines[at:], line)
+				if n < 0 {
+					broken(t, "example", shown, i+1, "not in %s, or in another order: %s",
+						example.path, line)
+					return
+				}
+				at += n + 1
 			}
-			at += n + 1
 		}
-	}
-	if at == 0 {
-		t.Errorf("README.md shows no Go code of %s", example.path)
+		if at == 0 {
+			t.Errorf("%s shows no Go code of %s", page, example.path)
+		}
 	}
 }

@@ -70,7 +70,7 @@ var mayImport = map[string][]string{
 		"statestore", "internal/loadgen", "internal/verify"},
 	"pipelines/funnel": {"processor", "schemas", "schemas/funnel", "schemas/record",
 		"statestore", "internal/loadgen", "internal/verify"},
-	"examples/parcels":  {"processor", "processor/aggregate", "schemas"},
+	"examples/parcels":  {"processor", "processor/aggregate", "replay", "schemas"},
 	"internal/security": {},
 	"internal/settings": {"checkpoint", "internal/security", "processor", "pipelines/activity",
 		"pipelines/fraud", "pipelines/funnel", "pipelines/iot", "pipelines/iot/devices",

@@ -88,3 +88,33 @@ func ExampleTopValuesOf() {
 	fmt.Println(t.Values)
 	// Output: [{/shop 12.5} {/shop 7.5}]
 }
+
+func ExampleCountOf() {
+	add := aggregate.CountOf[view]()
+	var c aggregate.Count
+	for _, v := range views {
+		c = add(c, v)
+	}
+	fmt.Println(c.Count)
+	// Output: 4
+}
+
+func ExampleIntStatsOf() {
+	add := aggregate.IntStatsOf(func(v view) int64 { return int64(len(v.Page)) })
+	var s aggregate.IntStats
+	for _, v := range views {
+		s = add(s, v)
+	}
+	fmt.Println(s.Count, s.Sum, s.Min, s.Max)
+	// Output: 4 20 5 5
+}
+
+func ExampleFirstOf() {
+	add := aggregate.FirstOf(2, page)
+	var f aggregate.First[string]
+	for _, v := range views {
+		f = add(f, v)
+	}
+	fmt.Println(f.Values)
+	// Output: [/home /shop]
+}
