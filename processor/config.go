@@ -73,8 +73,14 @@ type Config struct {
 	TopicPrefix string
 	// NoProvenance leaves out the header that names each output's input record.
 	NoProvenance bool
-	// Compression of produced batches: none, snappy, lz4 or zstd. Default snappy.
+	// Compression of produced batches: none, gzip, snappy, lz4 or zstd. Default snappy.
 	Compression string
+	// DeadLetterRatio is the share of an input's latest records that may be dead letters; one more
+	// stops the task, before its epoch is committed. Default 0.5; negative means 0, and 1 never
+	// stops it.
+	DeadLetterRatio float64
+	// DeadLetterSpan is how many latest records that is a share of. Default 100.
+	DeadLetterSpan int64
 	// Advertise is host:port at which the other instances reach this one's HTTP; "" for nowhere.
 	Advertise string
 	// Dialer opens broker connections; default a plain TCP dial.
@@ -136,6 +142,12 @@ func (c *Config) EnsureDefaults() {
 	}
 	if c.UncommittedMaxBytes == 0 {
 		c.UncommittedMaxBytes = min(c.MemoryMax/8, 24<<20)
+	}
+	if c.DeadLetterRatio == 0 {
+		c.DeadLetterRatio = 0.5
+	}
+	if c.DeadLetterSpan == 0 {
+		c.DeadLetterSpan = 100
 	}
 	if c.Compression == "" {
 		c.Compression = "snappy"
@@ -201,6 +213,13 @@ func (c *Config) Validate() error {
 		fault("statestore.uncommitted.max.bytes", c.UncommittedMaxBytes,
 			"must lie between 1MiB and half of memory.max (%d)", c.MemoryMax/2)
 	}
+	if c.DeadLetterRatio > 1 {
+		fault("deadletter.breaker.ratio", c.DeadLetterRatio, "is no share; give 0 to 1")
+	}
+	if c.DeadLetterSpan < 1 || c.DeadLetterSpan > maxDeathSpan {
+		fault("deadletter.breaker.records", c.DeadLetterSpan, "must lie between 1 and %d",
+			maxDeathSpan)
+	}
 	if _, err := compression(c.Compression); err != nil {
 		fault("compression.type", c.Compression, "%v", err)
 	}
@@ -247,6 +266,8 @@ func compression(name string) (kgo.CompressionCodec, error) {
 	switch name {
 	case "none":
 		return kgo.NoCompression(), nil
+	case "gzip":
+		return kgo.GzipCompression(), nil
 	case "snappy":
 		return kgo.SnappyCompression(), nil
 	case "lz4":
@@ -254,5 +275,5 @@ func compression(name string) (kgo.CompressionCodec, error) {
 	case "zstd":
 		return kgo.ZstdCompression(), nil
 	}
-	return kgo.CompressionCodec{}, errors.New("unknown; use none, snappy, lz4 or zstd")
+	return kgo.CompressionCodec{}, errors.New("unknown; use none, gzip, snappy, lz4 or zstd")
 }

@@ -231,7 +231,8 @@ func (in *Instance) bindSchemas(ctx context.Context, pl *planner) error {
 	b := &binding{app: in.cfg.ApplicationID, pipeline: in.pipe, provenance: !in.cfg.NoProvenance,
 		resolver: schemas.NewResolver(in.cfg.Registry), partitions: int32(pl.count),
 		disorder: max(in.cfg.MaxOutOfOrderness, 0).Milliseconds(),
-		maxSkew:  in.cfg.MaxFutureSkew.Milliseconds()}
+		maxSkew:  in.cfg.MaxFutureSkew.Milliseconds(),
+		breaker:  newBreaker(&in.cfg)}
 	in.bind = b
 	topic := func(name string) boundTopic {
 		return boundTopic{name: name, maxBytes: pl.limits[name] - batchOverhead}
