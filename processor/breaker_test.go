@@ -40,13 +40,15 @@ func (b *bed) numbered(partition int32, first, n int) {
 func TestBadDeployStops(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 2)
-	b.numbered(0, 0, 1000)
+	b.numbered(0, 0, 50)
 	broken := picky(func(e event) bool { return e.N < 1000 })
 	trips := make(chan processor.TripInfo, 10)
 	cfg := b.config("a")
 	cfg.Listeners = append(cfg.Listeners, processor.Listener{
 		Tripped: func(i processor.TripInfo) { trips <- i }})
 	in := b.startWith(cfg, broken)
+	b.drained("in")
+	b.numbered(0, 50, 950)
 	s := taskIs(t, in, "counting-0", processor.TaskFailed)
 	for _, part := range []string{"51 of the latest 100 records of in-0",
 		"deadletter.breaker.ratio=0.5", "NoDeal (51 of 51)", "no deal "} {
@@ -63,27 +65,31 @@ func TestBadDeployStops(t *testing.T) {
 	}
 	b.numbered(1, 1000, 10)
 	waitFor(t, "the other task", func() bool { return b.committed("in", 1) == 10 })
-	before := len(b.records("app-dlq"))
-	if before > 50 {
-		t.Errorf("%d dead letters got through", before)
+	if n := len(b.records("app-dlq")); n != 50 {
+		t.Errorf("%d dead letters got through", n)
 	}
 	stop(t, in)
 	for range 3 { // what a supervisor does
+		want := fmt.Sprintf("%d of the latest 100", len(b.records("app-dlq"))+5)
 		in = b.start("a", broken)
-		taskIs(t, in, "counting-0", processor.TaskFailed)
+		s := taskIs(t, in, "counting-0", processor.TaskFailed)
+		if !strings.Contains(s.Reason, want) {
+			t.Errorf("reason %q lacks %q", s.Reason, want)
+		}
 		stop(t, in)
 	}
 	through := len(b.records("app-dlq"))
 	if through > 50+3*4 {
 		t.Errorf("%d dead letters got through three more starts", through)
 	}
-	in = b.start("a", picky(func(e event) bool { return e.N == int64(through+1) || e.N == 500 }))
+	in = b.start("a", picky(func(e event) bool { return e.N == int64(through) || e.N == 500 }))
 	b.drained("in")
-	b.ledger(0)
 	if l := b.ledger(0); l.Dead != int64(through+2) || l.Processed != int64(1000-through-2) {
 		t.Errorf("ledger: %+v after %d dead letters", l, through)
 	}
-	b.outputs(1000 - through - 2 + 10)
+	if n := len(b.records("out")); n != 1000-through-2+10 {
+		t.Errorf("%d outputs after %d dead letters", n, through)
+	}
 	stop(t, in)
 }
 
