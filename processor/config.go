@@ -75,6 +75,11 @@ type Config struct {
 	NoProvenance bool
 	// Compression of produced batches: none, gzip, snappy, lz4 or zstd. Default snappy.
 	Compression string
+	// Rack names where the instance is; brokers that know their racks let it read inputs and
+	// changelogs from a replica in the same one. Default "": from the leaders.
+	Rack string
+	// Fetch says how inputs are asked for.
+	Fetch Fetch
 	// DeadLetterRatio is the share of an input's latest records that may be dead letters; one more
 	// stops the task, before its epoch is committed. Default 0.5; negative means 0, and 1 never
 	// stops it.
@@ -143,6 +148,7 @@ func (c *Config) EnsureDefaults() {
 	if c.UncommittedMaxBytes == 0 {
 		c.UncommittedMaxBytes = min(c.MemoryMax/8, 24<<20)
 	}
+	c.Fetch.ensureDefaults(c.MemoryMax)
 	if c.DeadLetterRatio == 0 {
 		c.DeadLetterRatio = 0.5
 	}
@@ -213,6 +219,7 @@ func (c *Config) Validate() error {
 		fault("statestore.uncommitted.max.bytes", c.UncommittedMaxBytes,
 			"must lie between 1MiB and half of memory.max (%d)", c.MemoryMax/2)
 	}
+	c.Fetch.validate(fault)
 	if c.DeadLetterRatio > 1 {
 		fault("deadletter.breaker.ratio", c.DeadLetterRatio, "is no share; give 0 to 1")
 	}

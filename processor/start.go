@@ -148,6 +148,9 @@ func (in *Instance) baseOptions(role string) []kgo.Opt {
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.RetryBackoffFn(retryBackoff),
 	}
+	if in.cfg.Rack != "" {
+		opts = append(opts, kgo.Rack(in.cfg.Rack))
+	}
 	if in.cfg.Dialer != nil {
 		opts = append(opts, kgo.Dialer(in.cfg.Dialer))
 	}

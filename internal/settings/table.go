@@ -28,7 +28,7 @@ func Table() []Setting {
 }
 
 func general() []Setting {
-	return slices.Concat(connection(), protection(), engine(), checkpoints())
+	return slices.Concat(connection(), traffic(), protection(), engine(), checkpoints())
 }
 
 func connection() []Setting {
@@ -53,8 +53,25 @@ func connection() []Setting {
 			Doc: "Put before the names of the pipeline's input and output topics."},
 		{Name: "replication.factor", Default: "-1", kind: number{min: -1, max: 32767, not0: true},
 			Doc: "Replication factor of created topics; -1 is the broker's default."},
-		{Name: "compression.type", Default: "snappy", kind: choice{"none", "snappy", "lz4", "zstd"},
-			Doc: "Compression of produced batches: none, snappy, lz4 or zstd."},
+	}
+}
+
+// traffic is how records come and go, in Kafka's names where it has some.
+func traffic() []Setting {
+	return []Setting{
+		{Name: "compression.type", Default: "snappy",
+			kind: choice{"none", "gzip", "snappy", "lz4", "zstd"},
+			Doc:  "Compression of produced batches: none, gzip, snappy, lz4 or zstd."},
+		{Name: "client.rack", kind: text{},
+			Doc: "Rack of this instance: brokers that know theirs let it read from the nearest."},
+		{Name: "fetch.min.bytes", Default: "1", kind: size{},
+			Doc: "How much a broker gathers before it answers, for as long as fetch.max.wait."},
+		{Name: "fetch.max.wait", Default: "100ms", kind: duration{positive: true},
+			Doc: "How long a broker may wait for that; a task that starts waits as long."},
+		{Name: "fetch.max.bytes", Default: "auto", kind: size{auto: true},
+			Doc: "Most bytes of one answer of a broker; auto is memory.max/8, at most 64MiB."},
+		{Name: "max.partition.fetch.bytes", Default: "1MiB", kind: size{},
+			Doc: "Most bytes of one partition in it; at most fetch.max.bytes."},
 	}
 }
 
@@ -137,6 +154,10 @@ func engine() []Setting {
 			Doc: "How far behind the highest event time a record may come and be in time."},
 		{Name: "max.future.skew", Default: "1h", kind: duration{},
 			Doc: "How far event time may run ahead of the Kafka timestamp before dead-lettering."},
+		{Name: "deadletter.breaker.ratio", Default: "0.5", kind: decimal{0, 1},
+			Doc: "Share of dead letters above which a task stops; 1: never, 0: at the first."},
+		{Name: "deadletter.breaker.records", Default: "100", kind: number{min: 1, max: 10_000},
+			Doc: "How many latest records of an input partition that is a share of."},
 		{Name: "idle.timeout", Default: "30s", kind: duration{positive: true, off: true},
 			Doc: "After this silence event time moves on with the clock; off: never."},
 		{Name: "memory.max", Default: "auto", kind: size{auto: true},
