@@ -207,24 +207,25 @@ func (c *Config) Validate() error {
 	}
 	c.validateTimes(fault)
 	if c.Standbys < 0 || c.Standbys > maxStandbys {
-		fault("num.standby.replicas", c.Standbys, "must lie between 0 and %d", maxStandbys)
+		fault("num.standby.replicas", c.Standbys, "is out of range; give 0 to %d", maxStandbys)
 	}
 	if c.Warmups < 1 || c.Warmups > maxWarmups {
-		fault("max.warmup.replicas", c.Warmups, "must lie between 1 and %d", maxWarmups)
+		fault("max.warmup.replicas", c.Warmups, "is out of range; give 1 to %d", maxWarmups)
 	}
 	if c.MemoryMax < minMemory {
 		fault("memory.max", c.MemoryMax, "below %d bytes; give at least 32MiB", minMemory)
 	}
 	if c.UncommittedMaxBytes < 1<<20 || c.UncommittedMaxBytes > c.MemoryMax/2 {
 		fault("statestore.uncommitted.max.bytes", c.UncommittedMaxBytes,
-			"must lie between 1MiB and half of memory.max (%d)", c.MemoryMax/2)
+			"must lie between 1MiB and half of memory.max (%d bytes); give less, or auto",
+			c.MemoryMax/2)
 	}
 	c.Fetch.validate(fault)
 	if c.DeadLetterRatio > 1 {
 		fault("deadletter.breaker.ratio", c.DeadLetterRatio, "is no share; give 0 to 1")
 	}
 	if c.DeadLetterSpan < 1 || c.DeadLetterSpan > maxDeathSpan {
-		fault("deadletter.breaker.records", c.DeadLetterSpan, "must lie between 1 and %d",
+		fault("deadletter.breaker.records", c.DeadLetterSpan, "is out of range; give 1 to %d",
 			maxDeathSpan)
 	}
 	if _, err := compression(c.Compression); err != nil {
@@ -236,7 +237,7 @@ func (c *Config) Validate() error {
 func (c *Config) validateTimes(fault func(key string, value any, format string, args ...any)) {
 	positive := func(key string, d time.Duration, low, high time.Duration) {
 		if d < low || d > high {
-			fault(key, d, "must lie between %v and %v", low, high)
+			fault(key, d, "must lie between %v and %v; give a time in that range", low, high)
 		}
 	}
 	positive("commit.interval", c.CommitInterval, time.Millisecond, time.Minute)
@@ -247,7 +248,8 @@ func (c *Config) validateTimes(fault func(key string, value any, format string, 
 	positive("max.future.skew", c.MaxFutureSkew, 0, 366*24*time.Hour)
 	if c.TransactionTimeout < 2*c.CommitInterval {
 		fault("transaction.timeout", c.TransactionTimeout,
-			"must be at least twice commit.interval (%v)", c.CommitInterval)
+			"is less than twice commit.interval (%v); give more, or a shorter interval",
+			c.CommitInterval)
 	}
 }
 

@@ -55,7 +55,8 @@ func (f *Fetch) validate(fault func(key string, value any, format string, args .
 			"give for example 1MiB", maxFetch)
 	}
 	if f.MaxWait < time.Millisecond || f.MaxWait > maxFetchFor {
-		fault("fetch.max.wait", f.MaxWait, "must lie between 1ms and %v", maxFetchFor)
+		fault("fetch.max.wait", f.MaxWait, "must lie between 1ms and %v; give for example "+
+			"100ms", maxFetchFor)
 	}
 }
 
