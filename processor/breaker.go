@@ -11,8 +11,8 @@ import (
 )
 
 // breaker stops a task before a bad deploy drains its input into the dead-letter topic. It counts
-// records, not time, and keeps what it counts in the position record: whether it trips is decided by
-// the log, so that a crash or a takeover does not grant another share of dead letters.
+// records, not time, and keeps what it counts in the position record: whether it trips is decided
+// by the log, so that a crash or a takeover does not grant another share of dead letters.
 type breaker struct {
 	ratio float64 // more dead letters than this share trip it
 	span  int64   // of so many latest records of an input

@@ -32,8 +32,8 @@ func TestTuningReachesTheClient(t *testing.T) {
 		}
 		for name, opt := range map[string]any{"Rack": kgo.Rack,
 			"FetchMinBytes": kgo.FetchMinBytes, "FetchMaxWait": kgo.FetchMaxWait,
-			"FetchMaxBytes": kgo.FetchMaxBytes, "FetchMaxPartitionBytes": kgo.FetchMaxPartitionBytes,
-		} {
+			"FetchMaxBytes":          kgo.FetchMaxBytes,
+			"FetchMaxPartitionBytes": kgo.FetchMaxPartitionBytes} {
 			if got := f.cl.OptValue(opt); got != c.want[name] {
 				t.Errorf("%s is %v, want %v", name, got, c.want[name])
 			}

@@ -33,8 +33,8 @@ type Input struct {
 	// Passed is the greatest timestamp in ms of another input's record that was taken while this
 	// one had none to offer; -1 for none. A record at or below it comes too late to be merged.
 	Passed int64 `avro:"passed"`
-	// Deaths are the dead letters among the latest records, the oldest first: as many records as the
-	// breaker looks at. Kept here, no crash and no takeover makes it begin anew.
+	// Deaths are the dead letters among the latest records, the oldest first: as many records as
+	// the breaker looks at. Kept here, no crash and no takeover makes it begin anew.
 	Deaths []Death `avro:"deaths"`
 }
 
