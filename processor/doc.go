@@ -11,8 +11,8 @@
 // its epoch; under "\x00claim", a new owner's claim, up to which it restores.
 //
 // Files, in the order of a record's path: pipeline.go, config.go, tuning.go (what to run),
-// start.go, refusal.go, topics.go, member.go and lease.go (joining in), assignor.go, placement.go and
-// copies.go (who gets which task and which copy), fetch.go, shared.go, hollow.go and merge.go
+// start.go, refusal.go, topics.go, member.go and lease.go (joining in), assignor.go, placement.go
+// and copies.go (who gets which task and which copy), fetch.go, shared.go, hollow.go and merge.go
 // (which record comes next), inbox.go, task.go and idle.go (one partition's goroutine), enrich.go,
 // ahead.go, service.go and answers.go (services asked ahead of the step), shed.go (what is left
 // out under load), then the pure core: core.go, source.go, context.go, table.go, global.go,
