@@ -61,6 +61,8 @@ type Input struct {
 	Shed         int64  `json:"shed"`
 	Gaps         int64  `json:"gaps"`
 	Passed       int64  `json:"passed"`
+
+	Deaths []record.Death `json:"deaths,omitempty"` // its latest dead letters
 }
 
 // Schema is a writer schema that values of a table are encoded with; that of the position record

@@ -76,8 +76,19 @@ type Config struct {
 	SubjectStrategy schemas.SubjectStrategy
 	// NoProvenance leaves out the header that names each output's input record.
 	NoProvenance bool
-	// Compression of produced batches: none, snappy, lz4 or zstd. Default snappy.
+	// Compression of produced batches: none, gzip, snappy, lz4 or zstd. Default snappy.
 	Compression string
+	// Rack names where the instance is; brokers that know their racks let it read inputs and
+	// changelogs from a replica in the same one. Default "": from the leaders.
+	Rack string
+	// Fetch says how inputs are asked for.
+	Fetch Fetch
+	// DeadLetterRatio is the share of an input's latest records that may be dead letters; one more
+	// stops the task, before its epoch is committed. Default 0.5; negative means 0, and 1 never
+	// stops it.
+	DeadLetterRatio float64
+	// DeadLetterSpan is how many latest records that is a share of. Default 100.
+	DeadLetterSpan int64
 	// Advertise is host:port at which the other instances reach this one's HTTP; "" for nowhere.
 	Advertise string
 	// Dialer opens broker connections; default a plain TCP dial.
@@ -140,6 +151,13 @@ func (c *Config) EnsureDefaults() {
 	if c.UncommittedMaxBytes == 0 {
 		c.UncommittedMaxBytes = min(c.MemoryMax/8, 24<<20)
 	}
+	c.Fetch.ensureDefaults(c.MemoryMax)
+	if c.DeadLetterRatio == 0 {
+		c.DeadLetterRatio = 0.5
+	}
+	if c.DeadLetterSpan == 0 {
+		c.DeadLetterSpan = 100
+	}
 	if c.Compression == "" {
 		c.Compression = "snappy"
 	}
@@ -192,17 +210,26 @@ func (c *Config) Validate() error {
 	}
 	c.validateTimes(fault)
 	if c.Standbys < 0 || c.Standbys > maxStandbys {
-		fault("num.standby.replicas", c.Standbys, "must lie between 0 and %d", maxStandbys)
+		fault("num.standby.replicas", c.Standbys, "is out of range; give 0 to %d", maxStandbys)
 	}
 	if c.Warmups < 1 || c.Warmups > maxWarmups {
-		fault("max.warmup.replicas", c.Warmups, "must lie between 1 and %d", maxWarmups)
+		fault("max.warmup.replicas", c.Warmups, "is out of range; give 1 to %d", maxWarmups)
 	}
 	if c.MemoryMax < minMemory {
 		fault("memory.max", c.MemoryMax, "below %d bytes; give at least 32MiB", minMemory)
 	}
 	if c.UncommittedMaxBytes < 1<<20 || c.UncommittedMaxBytes > c.MemoryMax/2 {
 		fault("statestore.uncommitted.max.bytes", c.UncommittedMaxBytes,
-			"must lie between 1MiB and half of memory.max (%d)", c.MemoryMax/2)
+			"must lie between 1MiB and half of memory.max (%d bytes); give less, or auto",
+			c.MemoryMax/2)
+	}
+	c.Fetch.validate(fault)
+	if c.DeadLetterRatio > 1 {
+		fault("deadletter.breaker.ratio", c.DeadLetterRatio, "is no share; give 0 to 1")
+	}
+	if c.DeadLetterSpan < 1 || c.DeadLetterSpan > maxDeathSpan {
+		fault("deadletter.breaker.records", c.DeadLetterSpan, "is out of range; give 1 to %d",
+			maxDeathSpan)
 	}
 	if _, err := compression(c.Compression); err != nil {
 		fault("compression.type", c.Compression, "%v", err)
@@ -213,7 +240,7 @@ func (c *Config) Validate() error {
 func (c *Config) validateTimes(fault func(key string, value any, format string, args ...any)) {
 	positive := func(key string, d time.Duration, low, high time.Duration) {
 		if d < low || d > high {
-			fault(key, d, "must lie between %v and %v", low, high)
+			fault(key, d, "must lie between %v and %v; give a time in that range", low, high)
 		}
 	}
 	positive("commit.interval", c.CommitInterval, time.Millisecond, time.Minute)
@@ -224,7 +251,8 @@ func (c *Config) validateTimes(fault func(key string, value any, format string, 
 	positive("max.future.skew", c.MaxFutureSkew, 0, 366*24*time.Hour)
 	if c.TransactionTimeout < 2*c.CommitInterval {
 		fault("transaction.timeout", c.TransactionTimeout,
-			"must be at least twice commit.interval (%v)", c.CommitInterval)
+			"is less than twice commit.interval (%v); give more, or a shorter interval",
+			c.CommitInterval)
 	}
 }
 
@@ -250,6 +278,8 @@ func compression(name string) (kgo.CompressionCodec, error) {
 	switch name {
 	case "none":
 		return kgo.NoCompression(), nil
+	case "gzip":
+		return kgo.GzipCompression(), nil
 	case "snappy":
 		return kgo.SnappyCompression(), nil
 	case "lz4":
@@ -257,5 +287,5 @@ func compression(name string) (kgo.CompressionCodec, error) {
 	case "zstd":
 		return kgo.ZstdCompression(), nil
 	}
-	return kgo.CompressionCodec{}, errors.New("unknown; use none, snappy, lz4 or zstd")
+	return kgo.CompressionCodec{}, errors.New("unknown; use none, gzip, snappy, lz4 or zstd")
 }

@@ -41,6 +41,7 @@ type binding struct {
 	provenance  bool
 	disorder    int64 // max.out.of.orderness, ms
 	maxSkew     int64 // max.future.skew, ms
+	breaker     breaker
 }
 
 type boundTopic struct {
@@ -99,6 +100,8 @@ type core struct {
 	trace       RecordTrace // of the record being stepped; nil when nobody follows it
 	uncommitted int64       // bytes of overlay and outputs not yet sealed
 	failure     error       // first failure of the open epoch
+	tripped     error       // the breaker's word on the open epoch
+	deadBefore  []int64     // dead letters of each input when the task was opened
 	poison      map[place]*RejectError
 	positionEnc *schemas.Encoder[record.Position]
 	positionDec *schemas.Decoder[record.Position]
@@ -146,9 +149,14 @@ func (c *core) load(fresh record.Position) error {
 	if c.watermark = c.position.Watermark; mutant.Is(mutant.WatermarkLost) {
 		c.watermark = noWatermark
 	}
+	if c.deadBefore == nil {
+		for _, in := range c.position.Inputs {
+			c.deadBefore = append(c.deadBefore, in.Dead)
+		}
+	}
 	c.fx = c.newEffects()
 	c.uncommitted = 0
-	c.failure = nil
+	c.failure, c.tripped = nil, nil
 	for _, t := range c.timers {
 		t.reset()
 	}
@@ -281,6 +289,9 @@ func (c *core) account(input int, rec *kgo.Record) {
 	in := &c.position.Inputs[input]
 	in.Gaps += rec.Offset - in.Offset
 	in.Offset = rec.Offset + 1
+	if len(in.Deaths) > 0 {
+		c.lived(in)
+	}
 	c.fx.Records++
 	c.fx.flow.inputs[c.bind.inputs[input].source]++
 	c.uncommitted += recordCost
@@ -375,6 +386,7 @@ func (c *core) dead(input int, rec *kgo.Record, why *RejectError) {
 	r.Headers = h
 	shrink(r, len(rec.Headers), c.bind.dlq.maxBytes)
 	c.position.Inputs[input].Dead++
+	c.died(input, rec, why)
 	c.fx.delta.Dead++
 	c.fx.dead = append(c.fx.dead, DeadLetterInfo{Task: c.name, Topic: rec.Topic,
 		Partition: rec.Partition, Offset: rec.Offset, Exception: why.Exception,

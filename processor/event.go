@@ -32,6 +32,8 @@ type Listener struct {
 	Enriched func(EnrichInfo)
 	// Breaker fires when the circuit breaker of a task's Enrichment opens, tries again or closes.
 	Breaker func(BreakerInfo)
+	// Tripped fires when a task is stopped because too many records would be dead letters.
+	Tripped func(TripInfo)
 	// Notice fires for facts an operator should read once, such as which promise holds.
 	Notice func(text string)
 	// Warning fires for what went wrong and was mended without help, such as a damaged store; nil
@@ -135,6 +137,13 @@ type DeadLetterInfo struct {
 	Epoch     int64 // the task's, as in TaskEpoch
 	Exception string
 	Message   string
+}
+
+// TripInfo says which of an input's records would have been dead letters in too great a number.
+type TripInfo struct {
+	Task      string
+	Topic     string
+	Exception string // the one seen most
 }
 
 // WaitInfo says what a task or the instance waits for.

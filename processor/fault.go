@@ -36,6 +36,16 @@ func (in *Instance) taskFault(t *task, at int64, err error) {
 		t.send(t.reset(poison))
 		return
 	}
+	var rate *DeadLetterRateError
+	if errors.As(err, &rate) { // another attempt would end the same
+		in.giveUp(s, t, TaskFailed, err, rate.Mend())
+		in.tell(func(l *Listener) {
+			if l.Tripped != nil {
+				l.Tripped(TripInfo{Task: t.name, Topic: rate.Topic, Exception: rate.Exception})
+			}
+		})
+		return
+	}
 	if at != s.faultAt {
 		s.faults, s.faultAt = 0, at
 	}

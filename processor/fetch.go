@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -38,18 +37,12 @@ type fetchPart struct {
 }
 
 func newFetcher(in *Instance) (*fetcher, error) {
-	budget := int32(min(in.cfg.MemoryMax/8, 64<<20))
-	cl, err := in.client("fetch",
+	cl, err := in.client("fetch", append(in.cfg.Fetch.options(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxBytes(budget),
-		kgo.FetchMaxPartitionBytes(min(budget, 1<<20)),
-		kgo.BrokerMaxReadBytes(max(2*budget, 64<<20)),
 		kgo.MaxConcurrentFetches(2),
-		// A partition that is added has to wait for the fetch in flight, so that must be short.
-		kgo.FetchMaxWait(100*time.Millisecond),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}

@@ -152,6 +152,9 @@ func (in *Instance) baseOptions(role string) []kgo.Opt {
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.RetryBackoffFn(retryBackoff),
 	}
+	if in.cfg.Rack != "" {
+		opts = append(opts, kgo.Rack(in.cfg.Rack))
+	}
 	if in.cfg.Dialer != nil {
 		opts = append(opts, kgo.Dialer(in.cfg.Dialer))
 	}
@@ -235,7 +238,8 @@ func (in *Instance) bindSchemas(ctx context.Context, pl *planner) error {
 	b := &binding{app: in.cfg.ApplicationID, pipeline: in.pipe, provenance: !in.cfg.NoProvenance,
 		resolver: schemas.NewResolver(in.cfg.Registry), partitions: int32(pl.count),
 		disorder: max(in.cfg.MaxOutOfOrderness, 0).Milliseconds(),
-		maxSkew:  in.cfg.MaxFutureSkew.Milliseconds()}
+		maxSkew:  in.cfg.MaxFutureSkew.Milliseconds(),
+		breaker:  newBreaker(&in.cfg)}
 	in.bind = b
 	topic := func(name string) boundTopic {
 		return boundTopic{name: name, maxBytes: pl.limits[name] - batchOverhead}

@@ -176,6 +176,10 @@ func (t *task) advance(ctx context.Context) time.Duration {
 			t.dirty.Add(t.core.uncommitted - before)
 			return t.trouble(ctx, c, err)
 		}
+		if err := t.core.tripped; err != nil {
+			t.fault(err)
+			return -1
+		}
 		if t.urgent.Load() > 0 {
 			break
 		}

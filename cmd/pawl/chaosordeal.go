@@ -69,6 +69,8 @@ func newOrdeal(ctx context.Context, a *app, o chaosOptions, c *cluster, dir stri
 			"session.timeout":     ordealTimeout.String(),
 			"transaction.timeout": ordealTimeout.String(),
 			"memory.max":          "256MiB",
+			// A burst of poison is a fault that every instance has to live with.
+			"deadletter.breaker.ratio": "1",
 			// Fewer transactions than there are records: three brokers share the machine.
 			"commit.linger": "50ms",
 		},

@@ -41,6 +41,7 @@ type Metrics struct {
 	calls        *prometheus.CounterVec
 	callTime     *prometheus.HistogramVec
 	breaker      *prometheus.GaugeVec
+	trips        *prometheus.CounterVec
 	checkpoints  checkpoints
 	processing   *weighted
 	latency      *weighted
@@ -64,8 +65,8 @@ func New(pipeline string, status func() processor.Status) *Metrics {
 	m.ours.MustRegister(m.processed, m.produced, m.dead, m.late, m.deduplicated, m.filtered, m.shed,
 		m.restored, m.transitions, m.waits, m.restoring, m.restoreTime, m.attempts, m.aborted,
 		m.committed, m.outputs, m.changes, m.unconfirmed, m.processing, m.latency, m.commit,
-		m.epochSize, m.calls, m.callTime, m.breaker, m.checkpoints.written, m.checkpoints.failed,
-		m.checkpoints.uploaded, m.collector)
+		m.epochSize, m.calls, m.callTime, m.breaker, m.trips, m.checkpoints.written,
+		m.checkpoints.failed, m.checkpoints.uploaded, m.collector)
 	for _, role := range roles {
 		m.clients[role] = newClientHooks(role, m.ours)
 	}
@@ -146,6 +147,8 @@ func (m *Metrics) declareEpochs() {
 }
 
 func (m *Metrics) declareEnrichments() {
+	m.trips = byTask("pawl_deadletter_breaker_trips_total",
+		"How often a task was stopped because too many records would have been dead letters.")
 	m.calls = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pawl_enrich_calls_total",
 		Help: "Calls of an enrichment's service by result, as they end; cached stands for " +
@@ -205,13 +208,14 @@ func (m *Metrics) Listener() processor.Listener {
 		Waiting:  func(i processor.WaitInfo) { m.waits.WithLabelValues(i.Task).Inc() },
 		Enriched: m.enriched,
 		Breaker:  m.breakerState,
+		Tripped:  func(i processor.TripInfo) { m.trips.WithLabelValues(i.Task).Inc() },
 	}
 }
 
 // taskState makes a task's counters visible, at 0, before its first record.
 func (m *Metrics) taskState(i processor.TaskStateInfo) {
 	for _, c := range []*prometheus.CounterVec{m.processed, m.produced, m.dead, m.late,
-		m.deduplicated, m.filtered, m.shed} {
+		m.deduplicated, m.filtered, m.shed, m.trips} {
 		c.WithLabelValues(i.Task)
 	}
 	m.transitions.WithLabelValues(i.Task, string(i.State)).Inc()

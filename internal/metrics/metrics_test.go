@@ -130,6 +130,7 @@ func TestEnrichmentsBecomeSeries(t *testing.T) {
 				For: 3 * time.Millisecond})
 		}
 	}
+	l.Tripped(processor.TripInfo{Task: "fraud-0", Topic: "in", Exception: "Rejected"})
 	for _, state := range []string{"open", "half-open"} {
 		l.Breaker(processor.BreakerInfo{Task: "fraud-0", Enrichment: "risk", State: state})
 	}

@@ -80,6 +80,10 @@ func (s *Settings) Processor() processor.Config {
 		SubjectStrategy:     schemas.SubjectStrategy(s.Text("subject.name.strategy")),
 		ReplicationFactor:   int16(s.Int("replication.factor")),
 		Compression:         s.Text("compression.type"),
+		Rack:                s.Text("client.rack"),
+		Fetch:               s.fetch(),
+		DeadLetterRatio:     someShare(s.Float("deadletter.breaker.ratio")),
+		DeadLetterSpan:      s.Int("deadletter.breaker.records"),
 		StateDir:            s.Text("state.dir"),
 		CommitInterval:      s.Duration("commit.interval"),
 		CommitLinger:        s.CommitLinger(),
@@ -102,6 +106,15 @@ func (s *Settings) Processor() processor.Config {
 	}
 	cfg.EnsureDefaults()
 	return cfg
+}
+
+func (s *Settings) fetch() processor.Fetch {
+	return processor.Fetch{
+		MinBytes:          s.Bytes("fetch.min.bytes"),
+		MaxWait:           s.Duration("fetch.max.wait"),
+		MaxBytes:          s.Bytes("fetch.max.bytes"),
+		MaxPartitionBytes: s.Bytes("max.partition.fetch.bytes"),
+	}
 }
 
 // Checkpoint says where checkpoints are kept, with its defaults filled in.
@@ -154,6 +167,14 @@ func someLag(n int64) int64 {
 		return -1
 	}
 	return n
+}
+
+// someShare says an explicit 0 to a field whose zero value means its default.
+func someShare(v float64) float64 {
+	if v == 0 {
+		return -1
+	}
+	return v
 }
 
 // notZero says an explicit 0 to a field that knows no negative value; a nanosecond is below what

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // A Fault is one thing wrong with the settings.
@@ -21,7 +23,11 @@ func (f *Fault) Error() string {
 	if f.Key == "" {
 		return fmt.Sprintf("(from %s): %s", f.Source, f.What)
 	}
-	return fmt.Sprintf("%s=%s (from %s): %s", f.Key, f.Value, f.Source, f.What)
+	value := f.Value
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		value = strconv.Quote(value) // a fault is one line
+	}
+	return fmt.Sprintf("%s=%s (from %s): %s", f.Key, value, f.Source, f.What)
 }
 
 // Faults are all that is wrong; Error has one line each.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"pawl/checkpoint"
 )
@@ -19,9 +20,16 @@ type kind interface {
 	check(value string) error
 }
 
-type text struct{}
+// text is one line; a secret may be any.
+type text struct{ secret bool }
 
-func (text) check(string) error { return nil }
+func (t text) check(value string) error {
+	at := strings.IndexFunc(value, unicode.IsControl)
+	if at < 0 || t.secret {
+		return nil
+	}
+	return fmt.Errorf("has a control character at byte %d; remove it", at+1)
+}
 
 // list is comma separated; the file may also give a YAML sequence.
 type list struct{}
@@ -51,7 +59,8 @@ type choice []string
 
 func (c choice) check(value string) error {
 	if !slices.Contains(c, value) {
-		return fmt.Errorf("is unknown; use %s", strings.Join(c, ", "))
+		known := slices.DeleteFunc(slices.Clone(c), func(word string) bool { return word == "" })
+		return fmt.Errorf("is unknown; use %s", strings.Join(known, ", "))
 	}
 	return nil
 }

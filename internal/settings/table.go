@@ -29,7 +29,7 @@ func Table() []Setting {
 }
 
 func general() []Setting {
-	return slices.Concat(connection(), protection(), engine(), checkpoints())
+	return slices.Concat(connection(), traffic(), protection(), engine(), checkpoints())
 }
 
 func connection() []Setting {
@@ -44,7 +44,7 @@ func connection() []Setting {
 			Doc: "URL of the schema registry, may have a path; required."},
 		{Name: "schema.registry.user", kind: text{},
 			Doc: "User for the registry's basic authentication."},
-		{Name: "schema.registry.password", kind: text{}, Secret: true,
+		{Name: "schema.registry.password", kind: text{secret: true}, Secret: true,
 			Doc: "Password for the registry's basic authentication."},
 		{Name: "schema.registry.secret.location", kind: text{},
 			Doc: "File that holds that password; read at each request."},
@@ -72,8 +72,25 @@ func connection() []Setting {
 			Doc: "Put before the names of the pipeline's input and output topics."},
 		{Name: "replication.factor", Default: "-1", kind: number{min: -1, max: 32767, not0: true},
 			Doc: "Replication factor of created topics; -1 is the broker's default."},
-		{Name: "compression.type", Default: "snappy", kind: choice{"none", "snappy", "lz4", "zstd"},
-			Doc: "Compression of produced batches: none, snappy, lz4 or zstd."},
+	}
+}
+
+// traffic is how records come and go, in Kafka's names where it has some.
+func traffic() []Setting {
+	return []Setting{
+		{Name: "compression.type", Default: "snappy",
+			kind: choice{"none", "gzip", "snappy", "lz4", "zstd"},
+			Doc:  "Compression of produced batches: none, gzip, snappy, lz4 or zstd."},
+		{Name: "client.rack", kind: text{},
+			Doc: "Rack of this instance: brokers that know theirs let it read from the nearest."},
+		{Name: "fetch.min.bytes", Default: "1", kind: size{},
+			Doc: "How much a broker gathers before it answers, for as long as fetch.max.wait."},
+		{Name: "fetch.max.wait", Default: "100ms", kind: duration{positive: true},
+			Doc: "How long a broker may wait for that; a task that starts waits as long."},
+		{Name: "fetch.max.bytes", Default: "auto", kind: size{auto: true},
+			Doc: "Most bytes of one answer of a broker; auto is memory.max/8, at most 64MiB."},
+		{Name: "max.partition.fetch.bytes", Default: "1MiB", kind: size{},
+			Doc: "Most bytes of one partition in it; at most fetch.max.bytes."},
 	}
 }
 
@@ -95,7 +112,8 @@ func protection() []Setting {
 			security.Scram512, security.OAuthBearer, security.MSKIAM},
 			Doc: "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM."},
 		{Name: "sasl.username", kind: text{}, Doc: "User for PLAIN and SCRAM."},
-		{Name: "sasl.password", kind: text{}, Secret: true, Doc: "Password for PLAIN and SCRAM."},
+		{Name: "sasl.password", kind: text{secret: true}, Secret: true,
+			Doc: "Password for PLAIN and SCRAM."},
 		{Name: "sasl.secret.location", kind: text{},
 			Doc: "File that holds the password; read at each connection."},
 		{Name: "sasl.oauthbearer.token.location", kind: text{},
@@ -103,7 +121,7 @@ func protection() []Setting {
 		{Name: "sasl.oauthbearer.token.endpoint.url", kind: address{},
 			Doc: "Endpoint that gives tokens for client credentials."},
 		{Name: "sasl.oauthbearer.client.id", kind: text{}, Doc: "Client id for that endpoint."},
-		{Name: "sasl.oauthbearer.client.secret", kind: text{}, Secret: true,
+		{Name: "sasl.oauthbearer.client.secret", kind: text{secret: true}, Secret: true,
 			Doc: "Client secret for that endpoint."},
 		{Name: "sasl.oauthbearer.scope", kind: text{},
 			Doc: "Scopes to ask that endpoint for, separated by spaces."},
@@ -122,9 +140,9 @@ func engine() []Setting {
 			Doc: "Requests of the API per second above which it answers 429; 0 for no limit."},
 		{Name: "http.events.clients", Default: "64", kind: number{min: 1, max: 10000},
 			Doc: "How many clients may have events sent by /v1/events at a time."},
-		{Name: "api.token", kind: text{}, Secret: true,
+		{Name: "api.token", kind: text{secret: true}, Secret: true,
 			Doc: "Bearer token for all of HTTP but /ping and /ready; the same for all instances."},
-		{Name: "api.readonly.token", kind: text{}, Secret: true,
+		{Name: "api.readonly.token", kind: text{secret: true}, Secret: true,
 			Doc: "A second bearer token, which is for GET and HEAD only."},
 		{Name: "api.tls.cert", kind: text{},
 			Doc: "PEM file with the certificate of HTTP, its own first; without, no encryption."},
@@ -156,6 +174,10 @@ func engine() []Setting {
 			Doc: "How far behind the highest event time a record may come and be in time."},
 		{Name: "max.future.skew", Default: "1h", kind: duration{},
 			Doc: "How far event time may run ahead of the Kafka timestamp before dead-lettering."},
+		{Name: "deadletter.breaker.ratio", Default: "0.5", kind: decimal{0, 1},
+			Doc: "Share of dead letters above which a task stops; 1: never, 0: at the first."},
+		{Name: "deadletter.breaker.records", Default: "100", kind: number{min: 1, max: 10_000},
+			Doc: "How many latest records of an input partition that is a share of."},
 		{Name: "idle.timeout", Default: "30s", kind: duration{positive: true, off: true},
 			Doc: "After this silence event time moves on with the clock; off: never."},
 		{Name: "memory.max", Default: "auto", kind: size{auto: true},

@@ -173,7 +173,8 @@ func pure(f *file) bool {
 		return false
 	case dir == "processor/":
 		return slices.Contains([]string{"core.go", "source.go", "table.go", "timer.go", "output.go",
-			"effects.go", "merge.go", "context.go", "deadletter.go", "global.go"}, name)
+			"effects.go", "merge.go", "context.go", "deadletter.go", "breaker.go",
+			"global.go"}, name)
 	case strings.HasPrefix(dir, "pipelines/"):
 		return name != "generator.go" && name != "poison.go"
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -166,7 +167,7 @@ func keyText(key string) string {
 
 func differentPosition(got, want record.Position) string {
 	for i := range want.Inputs {
-		if got.Inputs[i] != want.Inputs[i] {
+		if !reflect.DeepEqual(got.Inputs[i], want.Inputs[i]) {
 			return fmt.Sprintf("ledger: got %+v, want %+v", got.Inputs[i], want.Inputs[i])
 		}
 	}

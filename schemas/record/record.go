@@ -33,6 +33,20 @@ type Input struct {
 	// Passed is the greatest timestamp in ms of another input's record that was taken while this
 	// one had none to offer; -1 for none. A record at or below it comes too late to be merged.
 	Passed int64 `avro:"passed"`
+	// Deaths are the dead letters among the latest records, the oldest first: as many records as
+	// the breaker looks at. Kept here, no crash and no takeover makes it begin anew.
+	Deaths []Death `avro:"deaths"`
+}
+
+// Death is a record of an input that went to the dead-letter topic.
+type Death struct {
+	Nth       int64  `avro:"nth" json:"nth"` // of the records in the input's ledger, from 1
+	Exception string `avro:"exception" json:"exception"`
+}
+
+// Accounted is how many records are in the ledger.
+func (in *Input) Accounted() int64 {
+	return in.Processed + in.Late + in.Dead + in.Deduplicated + in.Filtered + in.Shed
 }
 
 // Claim says that a new owner has taken a task; whatever an earlier claim writes later is void. A
