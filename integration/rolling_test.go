@@ -165,47 +165,74 @@ func (r *roll) settled() {
 	})
 }
 
-// orders sends orders until ctx ends: by all customers in turn, in the version that is asked for.
-func (r *roll) orders(ctx context.Context) error {
-	subject := r.topic(rolling.Orders) + "-value"
-	oldID, err := r.registry.Register(ctx, subject, rolling.OldOrderType().String())
-	if err != nil {
-		return err
+// producer writes orders in either version.
+type producer struct {
+	r      *roll
+	before *schemas.Encoder[rolling.OldOrder]
+	after  *schemas.Encoder[rolling.Order] // nil before the first that is needed
+}
+
+// producer registers the schema that orders begin with. Instances start after that: of several
+// first registrations at once this registry makes several versions, and then finds none of them.
+func (r *roll) producer() *producer {
+	r.t.Helper()
+	p := &producer{r: r}
+	if _, err := p.value(0); err != nil {
+		r.t.Fatal(err)
 	}
-	before := schemas.NewEncoder(rolling.OldOrderType(), oldID)
-	var after *schemas.Encoder[rolling.Order]
-	for n := 0; ctx.Err() == nil; n++ {
-		id, customer, at := fmt.Sprint("o", n), rolling.Customer(n%rollingCustomers), time.Now()
-		amount := int64(n * 7919 % 100_000)
-		var value []byte
-		if r.next.Load() {
-			if after == nil {
-				id, err := r.registry.Register(ctx, subject, rolling.OrderType().String())
-				if err != nil {
-					return err
-				}
-				after = schemas.NewEncoder(rolling.OrderType(), id)
+	return p
+}
+
+func (p *producer) register(text string) (int32, error) {
+	return p.r.registry.Register(p.r.t.Context(), p.r.topic(rolling.Orders)+"-value", text)
+}
+
+// value is the nth order, as the version that is asked for writes it.
+func (p *producer) value(n int) ([]byte, error) {
+	id, customer, amount := fmt.Sprint("o", n), customerOf(n), int64(n*7919%100_000)
+	if p.r.next.Load() {
+		if p.after == nil {
+			schema, err := p.register(rolling.OrderType().String())
+			if err != nil {
+				return nil, err
 			}
-			value, err = after.Append(nil, &rolling.Order{ID: id, Customer: customer,
-				Cents: amount, At: at, Channel: "web"})
-		} else {
-			value, err = before.Append(nil, &rolling.OldOrder{ID: id, Customer: customer,
-				Amount: amount, At: at})
+			p.after = schemas.NewEncoder(rolling.OrderType(), schema)
 		}
+		return p.after.Append(nil, &rolling.Order{ID: id, Customer: customer, Cents: amount,
+			At: time.Now(), Channel: "web"})
+	}
+	if p.before == nil {
+		schema, err := p.register(rolling.OldOrderType().String())
+		if err != nil {
+			return nil, err
+		}
+		p.before = schemas.NewEncoder(rolling.OldOrderType(), schema)
+	}
+	return p.before.Append(nil, &rolling.OldOrder{ID: id, Customer: customer, Amount: amount,
+		At: time.Now()})
+}
+
+func customerOf(n int) string { return fmt.Sprint("customer-", n%rollingCustomers) }
+
+// run sends orders until ctx ends, by all customers in turn.
+func (p *producer) run(ctx context.Context) error {
+	for n := 0; ctx.Err() == nil; n++ {
+		value, err := p.value(n)
 		if err != nil {
 			return err
 		}
-		r.client.Produce(context.WithoutCancel(ctx), &kgo.Record{Topic: r.topic(rolling.Orders),
-			Key: []byte(customer), Value: value, Timestamp: at}, func(_ *kgo.Record, e error) {
-			if e != nil {
-				r.t.Error(e)
-			}
-		})
+		p.r.client.Produce(context.WithoutCancel(ctx), &kgo.Record{
+			Topic: p.r.topic(rolling.Orders), Key: []byte(customerOf(n)), Value: value},
+			func(_ *kgo.Record, err error) {
+				if err != nil {
+					p.r.t.Error(err)
+				}
+			})
 		if n%10 == 9 {
 			time.Sleep(10 * time.Millisecond) // about 1,000 a second, where the machine keeps up
 		}
 	}
-	return r.client.Flush(context.WithoutCancel(ctx))
+	return p.r.client.Flush(context.WithoutCancel(ctx))
 }
 
 // underLoad does something while orders come in, and returns when all of them are processed and all
@@ -214,8 +241,9 @@ func (r *roll) underLoad(do func()) {
 	r.t.Helper()
 	ctx, end := context.WithCancel(r.t.Context())
 	defer end()
+	p := r.producer()
 	sent := make(chan error, 1)
-	go func() { sent <- r.orders(ctx) }()
+	go func() { sent <- p.run(ctx) }()
 	do()
 	end()
 	if err := <-sent; err != nil {
@@ -266,8 +294,8 @@ func TestRollingSchemaUpgrade(t *testing.T) {
 	r.underLoad(func() {
 		for _, n := range r.nodes {
 			n.start(before, old)
+			r.settled()
 		}
-		r.settled()
 		a.stop()
 		a.start(after, next)
 		r.settled()
@@ -297,6 +325,7 @@ func TestRollingCodeUpgrade(t *testing.T) {
 	a, b := r.nodes[0], r.nodes[1]
 	r.underLoad(func() {
 		a.start(before, "release 1, schema next")
+		r.settled()
 		b.start(before, "release 1, schema next")
 		r.settled()
 		a.stop()

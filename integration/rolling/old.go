@@ -1,7 +1,6 @@
 package rolling
 
 import (
-	"fmt"
 	"time"
 
 	"pawl/processor"
@@ -79,6 +78,3 @@ func Old() *processor.Pipeline {
 	}).Key(func(o OldOrder) string { return o.Customer })
 	return p
 }
-
-// Customer is the name of the nth customer.
-func Customer(n int) string { return fmt.Sprint("customer-", n) }
