@@ -282,12 +282,18 @@ func (r *roll) audited() {
 	}
 }
 
-// TestRollingSchemaUpgrade replaces three instances one after the other by a version whose event,
-// state and result have a field renamed and one more. One goes back and forth, and the producer
-// changes over while both versions run. Every receipt and every account must be what the version
-// that made it makes of what stood there before, whichever version that was.
-func TestRollingSchemaUpgrade(t *testing.T) {
-	before, after := shop(t, "1", "old"), shop(t, "2", "next")
+// TestRolling builds the program three times and replaces one build by another.
+func TestRolling(t *testing.T) {
+	old, same, next := shop(t, "1", "old"), shop(t, "1", "next"), shop(t, "2", "next")
+	t.Run("Schema", func(t *testing.T) { rollSchema(t, old, next) })
+	t.Run("Code", func(t *testing.T) { rollCode(t, same, next) })
+}
+
+// rollSchema replaces three instances one after the other by a version whose event, state and
+// result have a field renamed and one more. One goes back and forth, and the producer changes over
+// while both versions run. Every receipt and every account must be what the version that made it
+// makes of what stood there before, whichever version that was.
+func rollSchema(t *testing.T, before, after string) {
 	const old, next = "release 1, schema old", "release 2, schema next"
 	r := newRoll(t, "a", "b", "c")
 	a, b, c := r.nodes[0], r.nodes[1], r.nodes[2]
@@ -316,23 +322,23 @@ func TestRollingSchemaUpgrade(t *testing.T) {
 	r.audited()
 }
 
-// TestRollingCodeUpgrade replaces two instances by a later build with the same schemas, one of them
-// after a kill: everything must be what one undisturbed pass makes.
-func TestRollingCodeUpgrade(t *testing.T) {
-	before, after := shop(t, "1", "next"), shop(t, "2", "next")
+// rollCode replaces two instances by a later build with the same schemas, one of them after a kill:
+// everything must be what one undisturbed pass makes.
+func rollCode(t *testing.T, before, after string) {
+	const old, next = "release 1, schema next", "release 2, schema next"
 	r := newRoll(t, "a", "b")
 	r.next.Store(true)
 	a, b := r.nodes[0], r.nodes[1]
 	r.underLoad(func() {
-		a.start(before, "release 1, schema next")
-		r.settled()
-		b.start(before, "release 1, schema next")
-		r.settled()
+		for _, n := range r.nodes {
+			n.start(before, old)
+			r.settled()
+		}
 		a.stop()
-		a.start(after, "release 2, schema next")
+		a.start(after, next)
 		r.settled()
 		b.proc.Kill9()
-		b.start(after, "release 2, schema next")
+		b.start(after, next)
 		r.settled()
 	})
 	r.lawful()

@@ -8,7 +8,7 @@ import (
 	"pawl/schemas/internal/plan"
 )
 
-// ChangeKind says what becomes of a field.
+// ChangeKind says what becomes of a field that is read with another schema.
 type ChangeKind string
 
 // The kinds of Change.
@@ -84,7 +84,8 @@ func (l *changeList) compareBranches(path string, reader, writer *avro.UnionSche
 	for _, from := range writer.Types() {
 		var to avro.Schema
 		for _, branch := range reader.Types() {
-			if to == nil && Compatible(branch, from) == nil {
+			same := deref(branch).Type() == deref(from).Type()
+			if (to == nil || same) && Compatible(branch, from) == nil {
 				to = branch
 			}
 		}

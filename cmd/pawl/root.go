@@ -56,7 +56,7 @@ warning, and proves at the end that nothing was lost or repeated.`,
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(a.demo(), a.chaos(), a.run(), a.generate(), a.bench(), a.audit(),
-		a.checkpoint(), a.deadletter(), a.replay(), a.state(), a.config(), a.version())
+		a.checkpoint(), a.deadletter(), a.replay(), a.state(), a.upgrade(), a.config(), a.version())
 	return root
 }
 
