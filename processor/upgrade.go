@@ -18,7 +18,7 @@ type UpgradeVerdict string
 const (
 	UpgradeSame     UpgradeVerdict = "same"
 	UpgradeMigrated UpgradeVerdict = "migrated" // on read, value by value
-	UpgradeNew      UpgradeVerdict = "new"      // it begins empty
+	UpgradeEmpty    UpgradeVerdict = "empty"    // nothing is written there yet
 	UpgradeLeft     UpgradeVerdict = "left"     // it stays, and nobody reads it
 	UpgradeRebuilt  UpgradeVerdict = "rebuilt"  // from a checkpoint or the changelog
 	UpgradeRefused  UpgradeVerdict = "refused"

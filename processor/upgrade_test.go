@@ -109,7 +109,7 @@ func TestPlanUpgrade(t *testing.T) {
 		t.Errorf("an output that its readers cannot read: %+v", out)
 	}
 	u = b.upgradeTo(renaming("totals", renamedSchema))
-	wantPart(t, u.Stores, "totals", processor.UpgradeNew, "")
+	wantPart(t, u.Stores, "totals", processor.UpgradeEmpty, "")
 	wantPart(t, u.Stores, "sums", processor.UpgradeLeft, "")
 	if u.Refused {
 		t.Errorf("a store renamed: %+v", u)

@@ -101,9 +101,7 @@ func (l *upgradeLook) stores(ctx context.Context) error {
 		}
 		part.judge(t.schemaOf(), known, mendStore)
 		if len(part.Written) == 0 && began {
-			part.Verdict = UpgradeNew
-			part.Why = "it begins empty, or was empty so far: what was processed before the " +
-				"upgrade does not count in it"
+			part.Verdict = UpgradeEmpty
 		}
 		l.up.Stores = append(l.up.Stores, part)
 	}
@@ -113,7 +111,8 @@ func (l *upgradeLook) stores(ctx context.Context) error {
 		}
 		l.up.Stores = append(l.up.Stores, UpgradePart{Name: name, Kind: upgradeStore,
 			Verdict: UpgradeLeft, Written: found[name].list(), Why: "this version has no such " +
-				"store: its entries stay where they are, unread; if it was renamed, keep the name"})
+				"store: its entries stay where they are, unread. If it was renamed, keep the " +
+				"name: the store of another name begins empty"})
 	}
 	return nil
 }
@@ -240,7 +239,7 @@ func (l *upgradeLook) topics(ctx context.Context) error {
 func (p *UpgradePart) judgeOutput(candidate avro.Schema, known map[int32]avro.Schema) {
 	p.Verdict = UpgradeSame
 	if len(p.Written) == 0 {
-		p.Verdict = UpgradeNew
+		p.Verdict = UpgradeEmpty
 		return
 	}
 	newest := slices.MaxFunc(p.Written, func(a, b WrittenSchema) int {

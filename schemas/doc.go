@@ -21,5 +21,6 @@
 // Files, in the order of a record's path: wire.go (header, errors), codec.go (Decoder, Encoder),
 // resolver.go (ids), registry.go (the interface, Bind), client.go and retry.go (a registry over
 // HTTP), memory.go and levels.go (a registry in the process), avro.go (Type, Parse, Fingerprint),
-// evolve.go (what can be read as what), json.go (any record as JSON).
+// evolve.go and changes.go (what can be read as what, and what changes then), json.go (any record
+// as JSON).
 package schemas

@@ -26,7 +26,9 @@ unread and newest records, each store in state.dir.
   same      nothing changes
   migrated  read with other fields, which are named; values are written anew when
             they change, not before
-  new       it begins empty      left      it stays, and nobody reads it
+  empty     nothing is written there yet; a store that this binary adds knows nothing
+            of what was processed before
+  left      a store that this binary does not have: it stays, and nobody reads it
   rebuilt   the store here is made again from a checkpoint or the changelog
   refused   this binary cannot read it: why, and what mends it
 
