@@ -27,7 +27,7 @@
 // standby.go, follow.go and digest.go (copies of tasks that run elsewhere), memory.go, status.go,
 // event.go (what Listeners are told), tracer.go (records that are followed), errors.go; view.go,
 // stored.go and directory.go (committed state, here, in a checkpoint, and where the others' is),
-// examine.go (why a task would refuse to start), upgrade.go and upgradelook.go (what another version
-// would make of it). Beside it: offline.go and offlinetask.go (the same tasks without a cluster),
-// rerun.go (a stretch of their history, again).
+// examine.go (why a task would refuse to start), upgrade.go and upgradelook.go (what another
+// version would make of it). Beside it: offline.go and offlinetask.go (the same tasks without a
+// cluster), rerun.go (a stretch of their history, again).
 package processor

@@ -28,7 +28,7 @@ type upgradeLook struct {
 // written counts the schemas that values are written with.
 type written map[int32]*WrittenSchema
 
-// take counts one value. What has no schema id is no candidate's matter: it is dead-lettered by all.
+// take counts one value. What has no schema id is dead-lettered by every version.
 func (w written) take(rec *kgo.Record) {
 	id, _, err := schemas.ParseHeader(rec.Value)
 	if err != nil {
@@ -133,12 +133,9 @@ func (l *upgradeLook) changelog(ctx context.Context) (map[string]written, error)
 	}
 	changelog := boundInput{topic: l.in.bind.changelog.name, id: l.in.bind.changelogID}
 	for _, t := range l.examined.Tasks {
-		before := done
 		err := l.in.readStretch(ctx, changelog, t.Partition, t.Changelog.Start, t.Changelog.End,
 			func(rec *kgo.Record) {
-				if done = before + rec.Offset + 1 - t.Changelog.Start; l.progress != nil {
-					l.progress(done, total)
-				}
+				l.tell(done+rec.Offset+1-t.Changelog.Start, total)
 				if statestore.Internal(rec.Key) || rec.Value == nil {
 					return
 				}
@@ -151,9 +148,17 @@ func (l *upgradeLook) changelog(ctx context.Context) (map[string]written, error)
 		if err != nil {
 			return nil, err
 		}
-		done = before + t.Changelog.End - t.Changelog.Start
+		done += t.Changelog.End - t.Changelog.Start
+		l.tell(done, total)
 	}
 	return found, nil
+}
+
+// tell says how much of the changelog was read.
+func (l *upgradeLook) tell(done, total int64) {
+	if l.progress != nil {
+		l.progress(done, total)
+	}
 }
 
 // tableOf is the name of the table that a state key belongs to: every key begins with it.

@@ -49,8 +49,8 @@ read; 2 when a flag or setting is wrong.`,
 				return err
 			}
 			if !dryRun {
-				return usage("pawl upgrade only looks, for now: give --dry-run; the upgrade itself " +
-					"is to stop the instances one by one and start the new binary in their place")
+				return usage("pawl upgrade only looks: give --dry-run; the upgrade itself is to " +
+					"stop the instances one by one and start the new binary in their place")
 			}
 			return a.planUpgrade(cmd.Context(), p, flags, asJSON)
 		},
