@@ -15,9 +15,9 @@
 // (joining in), assignor.go, placement.go and copies.go (who gets which task and which copy),
 // fetch.go, shared.go, hollow.go and merge.go (which record comes next), inbox.go, task.go and
 // idle.go (one partition's goroutine), enrich.go, ahead.go, service.go and answers.go (services
-// asked ahead of the step), shed.go (what is left
-// out under load), then the pure core: core.go, source.go, context.go, table.go, global.go,
-// timer.go, output.go, counter.go, deadletter.go, breaker.go (too many of them), effects.go.
+// asked ahead of the step), shed.go (what is left out under load), then the pure core: core.go,
+// source.go, context.go, table.go, global.go, timer.go, output.go, counter.go, deadletter.go,
+// breaker.go (too many of them), effects.go.
 // Operators, handlers made of tables and timers: operator.go (stateless), dedupe.go, window.go,
 // session.go, count.go, timeline.go (and sliding windows), join.go, pattern.go. Then epoch.go (the
 // cycle), settle.go (when the next may begin), transaction.go (the commit, and what a death at each
@@ -28,7 +28,7 @@
 // standby.go, follow.go and digest.go (copies of tasks that run elsewhere), memory.go, status.go,
 // steer.go (pausing, draining), event.go (what Listeners are told), tracer.go (records that are
 // followed), errors.go; view.go, stored.go and directory.go (committed state, here, in a
-// checkpoint, and where the others' is), examine.go (why a task would refuse to start). Beside it:
-// offline.go and offlinetask.go (the same tasks without a cluster), rerun.go (a stretch of their
-// history, again).
+// checkpoint, and where the others' is), examine.go (why a task would refuse to start), upgrade.go
+// and upgradelook.go (what another version would make of it). Beside it: offline.go and
+// offlinetask.go (the same tasks without a cluster), rerun.go (a stretch of their history, again).
 package processor

@@ -40,6 +40,7 @@ type TaskExamination struct {
 	Changelog LogExtent
 	Inputs    []InputExamination
 	Notes     []string      // what a start would do by itself
+	Rebuilt   bool          // of that: it would build the store here anew
 	Refused   *RefusedError // why a start would refuse; nil: it would not
 }
 
@@ -272,6 +273,7 @@ func (in *Instance) lookAtStore(ctx context.Context, t *TaskExamination) (states
 		t.Local.Fault = err.Error()
 		var corrupt *statestore.CorruptError
 		if errors.As(err, &corrupt) {
+			t.Rebuilt = true
 			t.Notes = append(t.Notes, "the store here is damaged: it is removed, and the state is "+
 				"restored from a checkpoint or the changelog")
 		}
@@ -290,11 +292,13 @@ func (in *Instance) lookAtStore(ctx context.Context, t *TaskExamination) (states
 		}
 	}
 	if in.tooOld(snap.Mark) {
+		t.Rebuilt = true
 		t.Notes = append(t.Notes, fmt.Sprintf("the store here is older than half of the "+
 			"changelog's delete.retention.ms (%v): it is rebuilt from the changelog",
 			in.tombstones))
 	}
 	if snap.Mark.Offset < t.Changelog.Start {
+		t.Rebuilt = true
 		t.Notes = append(t.Notes, fmt.Sprintf("the changelog begins at %d and no longer holds "+
 			"offset %d, where the store here stands: it is rebuilt from the changelog",
 			t.Changelog.Start, snap.Mark.Offset))
@@ -363,46 +367,57 @@ func (in *Instance) lookAtChangelog(ctx context.Context, pl *planner, t *TaskExa
 
 // lastPosition reads a stretch of a changelog partition for its last position record.
 func (in *Instance) lastPosition(ctx context.Context, partition int32, from, to int64) (
-	*kgo.Record, error) {
+	last *kgo.Record, err error) {
+	changelog := boundInput{topic: in.bind.changelog.name, id: in.bind.changelogID}
+	err = in.readStretch(ctx, changelog, partition, from, to, func(rec *kgo.Record) {
+		if string(rec.Key) == statestore.PositionKey {
+			last = rec
+		}
+	})
+	return last, err
+}
+
+// readStretch gives what is committed in a stretch of a log, control records left out. The records
+// stay valid.
+func (in *Instance) readStretch(ctx context.Context, b boundInput, partition int32, from, to int64,
+	take func(*kgo.Record)) error {
 	cl, err := in.client("examine",
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
-			in.bind.changelog.name: {partition: kgo.NewOffset().At(from)}}),
+			b.topic: {partition: kgo.NewOffset().At(from)}}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 		kgo.FetchMaxWait(100*time.Millisecond))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer in.closeClient(cl)
-	var last *kgo.Record
 	for at := from; at < to; {
 		wait, cancel := context.WithTimeout(ctx, time.Second)
 		fetches := cl.PollFetches(wait)
 		cancel()
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		for _, e := range fetches.Errors() {
 			if !errors.Is(e.Err, context.DeadlineExceeded) {
-				return nil, fmt.Errorf("read changelog %s-%d: %w", e.Topic, e.Partition, e.Err)
+				return fmt.Errorf("read %s-%d: %w", e.Topic, e.Partition, e.Err)
 			}
 		}
 		fetches.EachRecord(func(rec *kgo.Record) {
 			at = rec.Offset + 1
-			if rec.Offset < to && string(rec.Key) == statestore.PositionKey {
-				last = rec
+			if rec.Offset < to && !rec.Attrs.IsControl() {
+				take(rec)
 			}
 		})
 		if fetches.NumRecords() > 0 {
 			continue
 		}
 		// What is left may hold no record: aborted ones, or what compaction took.
-		hollow, err := in.hollow(ctx, boundInput{topic: in.bind.changelog.name,
-			id: in.bind.changelogID}, partition, at, to)
+		hollow, err := in.hollow(ctx, b, partition, at, to)
 		if err != nil || hollow {
-			return last, err
+			return err
 		}
 	}
-	return last, nil
+	return nil
 }
 
 // faulty are the topics that cannot be used as they are.

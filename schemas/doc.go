@@ -22,5 +22,6 @@
 // decoders.go (for many goroutines), resolver.go (ids), subject.go (names in the registry),
 // registry.go (the interface, Bind), client.go, references.go and retry.go (a registry over HTTP),
 // admin.go (all that it holds), memory.go and levels.go (a registry in the process), avro.go (Type,
-// Parse, Fingerprint), evolve.go (what can be read as what), json.go (any record as JSON).
+// Parse, Fingerprint), evolve.go and changes.go (what can be read as what, and what changes then),
+// json.go (any record as JSON).
 package schemas

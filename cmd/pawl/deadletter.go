@@ -316,7 +316,7 @@ func (a *app) atDesk(ctx context.Context, f *deadletterFlags, doing string, kill
 		return err
 	}
 	a.notices(s)
-	c := &cluster{brokers: s.List("bootstrap.servers"), registry: s.Registry()}
+	c := givenCluster(s)
 	o := deadletter.Options{ApplicationID: cfg.ApplicationID, Kafka: c.options(),
 		KeepTopics: cfg.KeepTopics, ReplicationFactor: cfg.ReplicationFactor,
 		TransactionTimeout: cfg.TransactionTimeout, Batch: f.batch}

@@ -56,8 +56,9 @@ warning, and proves at the end that nothing was lost or repeated.`,
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(a.demo(), a.chaos(), a.run(), a.generate(), a.bench(), a.audit(),
-		a.checkpoint(), a.deadletter(), a.replay(), a.schemas(), a.state(), a.acls(), a.config(),
-		a.version(), a.overview(), a.transactions(), a.pause(), a.resume(), a.drainCommand())
+		a.checkpoint(), a.deadletter(), a.replay(), a.schemas(), a.state(), a.upgrade(), a.acls(),
+		a.config(), a.version(), a.overview(), a.transactions(), a.pause(), a.resume(),
+		a.drainCommand())
 	return root
 }
 

@@ -30,11 +30,11 @@ type Proc struct {
 	tb testing.TB
 }
 
-// Build compiles a main package into dir, with the race detector if the test has it, and
-// returns the program's path.
-func Build(tb testing.TB, dir, pkg string) string {
+// Build compiles a main package into dir, with the race detector if the test has it and with the
+// given flags of `go build`, and returns the program's path.
+func Build(tb testing.TB, dir, pkg string, flags ...string) string {
 	tb.Helper()
-	path, err := build(dir, pkg)
+	path, err := build(dir, pkg, flags...)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -42,13 +42,14 @@ func Build(tb testing.TB, dir, pkg string) string {
 }
 
 // build is Build without a test.
-func build(dir, pkg string) (string, error) {
+func build(dir, pkg string, flags ...string) (string, error) {
 	path := filepath.Join(dir, filepath.Base(pkg))
 	args := []string{"build", "-o", path}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	if out, err := exec.Command("go", append(args, pkg)...).CombinedOutput(); err != nil {
+	args = append(append(args, flags...), pkg)
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
 	return path, nil

@@ -88,6 +88,8 @@ var mayImport = map[string][]string{
 	"integration/harness/servers": {"integration/harness/process"},
 	"integration/harness":         {"integration/harness/process", "integration/harness/servers"},
 	"integration/peer":            {},
+	"integration/rolling":         {"processor", "schemas"},
+	"integration/rolling/shop":    {"integration/rolling", "processor", "schemas"},
 	"integration/browser":         {},
 	"integration/sim":             {},
 	"integration":                 {},
