@@ -72,21 +72,34 @@ type InputExamination struct {
 	StateID   string // of the topic that the state was built from
 }
 
+// onlook is an instance that looks at the cluster and joins nothing, with its plan of the topics.
+func onlook(ctx context.Context, cfg Config, p *Pipeline) (in *Instance, pl *planner, done func(),
+	err error) {
+	cfg.EnsureDefaults()
+	in = &Instance{cfg: cfg, pipe: p, tombstones: 24 * time.Hour}
+	in.ctx, in.cancel = context.WithCancelCause(ctx)
+	in.stateDir = filepath.Join(cfg.StateDir, cfg.ApplicationID)
+	done = func() {
+		in.closeClients()
+		in.cancel(nil)
+	}
+	if err = in.connect(ctx); err == nil {
+		pl, err = in.planTopics(ctx)
+	}
+	if err != nil {
+		done()
+		return nil, nil, nil, err
+	}
+	return in, pl, done, nil
+}
+
 // Examine looks at everything that a start compares.
 func Examine(ctx context.Context, cfg Config, p *Pipeline) (*Examination, error) {
-	cfg.EnsureDefaults()
-	in := &Instance{cfg: cfg, pipe: p, tombstones: 24 * time.Hour}
-	in.ctx, in.cancel = context.WithCancelCause(ctx)
-	defer in.cancel(nil)
-	defer in.closeClients()
-	in.stateDir = filepath.Join(cfg.StateDir, cfg.ApplicationID)
-	if err := in.connect(ctx); err != nil {
-		return nil, err
-	}
-	pl, err := in.planTopics(ctx)
+	in, pl, done, err := onlook(ctx, cfg, p)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	e := &Examination{Application: cfg.ApplicationID, Pipeline: p.name,
 		Tombstones: in.tombstones}
 	for _, t := range pl.plans {

@@ -3,7 +3,6 @@ package processor
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/hamba/avro/v2"
@@ -91,19 +90,11 @@ func PlanUpgrade(ctx context.Context, cfg Config, p *Pipeline, progress func(don
 	if len(e.Tasks) == 0 {
 		return u, nil // without an input there is nothing to compare with
 	}
-	cfg.EnsureDefaults()
-	in := &Instance{cfg: cfg, pipe: p, tombstones: 24 * time.Hour}
-	in.ctx, in.cancel = context.WithCancelCause(ctx)
-	defer in.cancel(nil)
-	defer in.closeClients()
-	in.stateDir = filepath.Join(cfg.StateDir, cfg.ApplicationID)
-	if err := in.connect(ctx); err != nil {
-		return nil, err
-	}
-	pl, err := in.planTopics(ctx)
+	in, pl, done, err := onlook(ctx, cfg, p)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	in.bindTopics(pl)
 	l := &upgradeLook{in: in, planner: pl, examined: e, up: u, progress: progress}
 	if err := l.stores(ctx); err != nil {
