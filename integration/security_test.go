@@ -181,7 +181,7 @@ func TestSecuredBrokers(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for i, e := range entries(t, kafka, p) {
-		args := []string{"run", "fraud"}
+		var args []string
 		for _, kv := range append([]string{"application.id=" + s.app, "topic.prefix=" + s.prefix(),
 			"schema.registry.url=" + s.url, "state.dir=" + dir, "instance.id=only",
 			"http.listen=off"}, e.settings...) {
@@ -195,11 +195,18 @@ func TestSecuredBrokers(t *testing.T) {
 			}
 		}
 		began := time.Now()
-		proc := harness.Start(t, shared.Pawl(t), harness.ProcOptions{Name: e.name, Args: args})
+		proc := harness.Start(t, shared.Pawl(t), harness.ProcOptions{Name: e.name,
+			Args: append([]string{"run", "fraud"}, args...)})
 		if e.wrong == "" {
 			s.drained(time.Minute)
 			if code := proc.Stop(); code != 0 {
 				t.Errorf("%s: exit code %d: %s", e.name, code, proc.Output())
+			}
+			dead := harness.Start(t, shared.Pawl(t), harness.ProcOptions{Name: e.name + ", dead",
+				Args: append([]string{"deadletter", "list"}, args...)})
+			<-dead.Done()
+			if code := dead.ExitCode(); code != 0 {
+				t.Errorf("%s: dead letters: exit code %d: %s", e.name, code, dead.Output())
 			}
 			continue
 		}
