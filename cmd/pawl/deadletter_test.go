@@ -58,7 +58,8 @@ func newMorgue(t *testing.T, n int) *morgue {
 func (m *morgue) serve(visit func(address string)) {
 	m.t.Helper()
 	svc := inBackground(m.t, append([]string{"run", "fraud", "--set", "instance.id=one",
-		"--set", "state.dir=" + m.dir, "--set", "http.listen=127.0.0.1:0"}, m.flags...)...)
+		"--set", "state.dir=" + m.dir, "--set", "http.listen=127.0.0.1:0",
+		"--set", "deadletter.breaker.ratio=1"}, m.flags...)...) // nearly all of it is poison
 	m.drained(svc)
 	found := regexp.MustCompile(`listening on (\S+)`).FindStringSubmatch(svc.out.String())
 	if visit != nil && found != nil {
