@@ -282,6 +282,7 @@ func (in *Instance) restored(s *slot, t *task, err error) {
 		return
 	}
 	t.checkpoints = in.newCheckpointer(t, s.disk)
+	in.stands(t.partition, &t.core.position)
 	in.taskState(t.partition, TaskRunning, "", "")
 	if t.checkpoints != nil {
 		s.work.Go(func() { t.checkpoints.run(s.ctx) })

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"pawl/schemas/record"
 	"slices"
 	"strings"
 	"time"
@@ -201,6 +202,23 @@ func (in *Instance) progress(p int32, fx *Effects) {
 		}
 	}
 	info.pace.add(time.Now(), &fx.flow)
+}
+
+// stands publishes where a task begins.
+func (in *Instance) stands(p int32, at *record.Position) {
+	in.statusMu.Lock()
+	defer in.statusMu.Unlock()
+	info := in.statuses[p]
+	if info == nil {
+		return
+	}
+	info.Epoch = at.Epoch
+	if at.Watermark != noWatermark {
+		info.Watermark = time.UnixMilli(at.Watermark)
+	}
+	for i := range info.Inputs {
+		info.Inputs[i].Offset = at.Inputs[i].Offset
+	}
 }
 
 // setState publishes the instance's state when it changed.

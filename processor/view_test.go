@@ -183,3 +183,27 @@ func TestMembers(t *testing.T) {
 			members[0].Address == "127.0.0.1:1" && members[1].Address == "" && tasks == 3
 	})
 }
+
+// TestRestoredTaskSaysWhereItStands has nothing to process: the status tells the position anyway.
+func TestRestoredTaskSaysWhereItStands(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 1)
+	first := b.start("a", counting(nil))
+	b.produce(10, 1)
+	wait(t, first, 0, func(p record.Position) bool { return p.Inputs[0].Offset == 10 })
+	stop(t, first)
+	again := b.start("a", counting(nil))
+	var ts processor.TaskStatus
+	waitFor(t, "the task to run", func() bool {
+		st := again.Status()
+		if len(st.Tasks) == 0 {
+			return false
+		}
+		ts = st.Tasks[0]
+		return ts.State == processor.TaskRunning
+	})
+	if ts.Epoch == 0 || ts.Inputs[0].Offset != 10 || ts.Watermark.IsZero() {
+		t.Errorf("%+v", ts)
+	}
+	stop(t, again)
+}
