@@ -112,7 +112,7 @@ func (c *Config) Validate() error {
 func (c *Config) keys() (string, error) {
 	if c.KeysFile == "" {
 		if err := CheckKeys(c.Keys); err != nil {
-			return "", fmt.Errorf("checkpoint.encryption.key: %w", err)
+			return "", fmt.Errorf("checkpoint.encryption.key=%s: %w", hidden, err)
 		}
 		return c.Keys, nil
 	}
@@ -152,6 +152,7 @@ func (c *Config) Open(ctx context.Context) (Target, error) {
 	}
 	target, err := Open(ctx, c.URL)
 	if err != nil {
+		err = fmt.Errorf("checkpoint.url=%s: %w", shown(c.URL), err)
 		return nil, errors.Join(err, vault.Close())
 	}
 	return Sealed(target, vault), nil

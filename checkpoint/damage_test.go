@@ -244,7 +244,7 @@ func TestNewerFormatIsNotDamage(t *testing.T) {
 	s := newTestSeries(t, target)
 	writeAll(t, NewWriter(s, Policy{}, Limits{}), l.copies(2))
 	target.change(listed(t, target, manifests)[1], func(b []byte) []byte {
-		return bytes.Replace(b, []byte(`"version":1`), []byte(`"version":2`), 1)
+		return bytes.Replace(b, []byte(`"version":1`), []byte(`"version":3`), 1)
 	})
 	m, skipped, err := s.Latest(ctx, nil)
 	if err != nil || m.Epoch != 1 || len(skipped) != 1 ||

@@ -44,6 +44,9 @@ type failure struct {
 
 const failureFresh = 5 * time.Second
 
+// hidden stands for a key in messages.
+const hidden = "******"
+
 // localScheme is that of a key which is given as it is.
 const localScheme = "base64key"
 
@@ -109,7 +112,7 @@ func nameKey(raw string) (string, error) {
 // Without a URL there is no Vault.
 func OpenVault(ctx context.Context, urls string) (*Vault, error) {
 	if err := CheckKeys(urls); err != nil {
-		return nil, fmt.Errorf("checkpoint.encryption.key %w", err)
+		return nil, fmt.Errorf("checkpoint.encryption.key=%s: %w", hidden, err)
 	}
 	v := &Vault{opened: make(map[string]*seal), failed: make(map[string]failure)}
 	for _, raw := range strings.Fields(urls) {
@@ -136,13 +139,13 @@ func openKeeper(ctx context.Context, raw string) (keeper, error) {
 	}
 	scheme, _, _ := strings.Cut(name, ":")
 	if !secrets.DefaultURLMux().ValidKeeperScheme(scheme) {
-		return keeper{}, fmt.Errorf("checkpoint.encryption.key: this program has no driver for "+
-			"%s; import _ %q", scheme, services()[scheme])
+		return keeper{}, fmt.Errorf("checkpoint.encryption.key=%s: this program has no driver "+
+			"for %s; import _ %q", hidden, scheme, services()[scheme])
 	}
 	secret, err := secrets.OpenKeeper(ctx, raw)
 	if err != nil {
-		return keeper{}, fmt.Errorf("open checkpoint.encryption.key %s: %w; see the parameters "+
-			"of %s", name, err, services()[scheme])
+		return keeper{}, fmt.Errorf("checkpoint.encryption.key=%s: open %s: %w; see the "+
+			"parameters of %s", hidden, name, err, services()[scheme])
 	}
 	return keeper{name, secret}, nil
 }
