@@ -39,9 +39,10 @@
 // # Encryption
 //
 // A Target with a Vault has its checkpoints encrypted: a task's files with one data key, which a
-// manifest carries wrapped. Objects are named by a keyed sum then, so that unchanged files are still
-// uploaded once; each is bound to its name, and a manifest's plain part to its private one. Whoever
-// has no key still sees what Prune needs, and never takes a locked checkpoint for a damaged one.
+// manifest carries wrapped. Objects are named by a keyed sum then, so that unchanged files are
+// still uploaded once; each is bound to its name, and a manifest's plain part to its private one.
+// Whoever has no key still sees what Prune needs, and never takes a locked checkpoint for a damaged
+// one.
 //
 // Files: config.go (settings), target.go (Target, Open), folder.go and bucket.go (where objects
 // are), vault.go (keys), seal.go (what is encrypted with them), transfer.go (limits, progress,
