@@ -74,6 +74,9 @@ func (b *bucket) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
+// Vault implements Target.
+func (b *bucket) Vault() *Vault { return nil }
+
 // Close implements Target.
 func (b *bucket) Close() error { return b.blob.Close() }
 

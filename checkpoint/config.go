@@ -1,14 +1,20 @@
 package checkpoint
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"strings"
 	"time"
 )
 
 // Config says where checkpoints are kept, how often one is taken and how long they stay.
 type Config struct {
 	URL      string        // of the Target; "" for no checkpoints
+	Keys     string        // of OpenVault; "" for no encryption
+	KeysFile string        // that holds them, instead
 	Interval time.Duration // between two checkpoints of a task; default 5m
 	OnStop   bool          // take one more when an instance stops
 	Policy   Policy
@@ -75,6 +81,9 @@ func (c *Config) Validate() error {
 			fault("checkpoint.url", c.URL, "%v", err)
 		}
 	}
+	if _, err := c.keys(); err != nil {
+		faults = append(faults, err)
+	}
 	if c.Interval < time.Second {
 		fault("checkpoint.interval", c.Interval, "is below a second; give for example 5m")
 	}
@@ -97,4 +106,54 @@ func (c *Config) Validate() error {
 			"or off")
 	}
 	return errors.Join(faults...)
+}
+
+// keys are the URLs of keys, from the setting or its file.
+func (c *Config) keys() (string, error) {
+	if c.KeysFile == "" {
+		if err := CheckKeys(c.Keys); err != nil {
+			return "", fmt.Errorf("checkpoint.encryption.key=%s: %w", hidden, err)
+		}
+		return c.Keys, nil
+	}
+	fault := func(what string) error {
+		return fmt.Errorf("checkpoint.encryption.location=%s: %s", c.KeysFile, what)
+	}
+	if c.Keys != "" {
+		return "", fault("stands beside checkpoint.encryption.key; give one")
+	}
+	b, err := os.ReadFile(c.KeysFile)
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return "", fault(path.Err.Error() + "; give a readable file that holds the keys' URLs")
+	}
+	if err != nil {
+		return "", fault(err.Error())
+	}
+	urls := string(b)
+	if strings.TrimSpace(urls) == "" {
+		return "", fault("it is empty; write the key's URL into it, or leave the setting out")
+	}
+	if err := CheckKeys(urls); err != nil {
+		return "", fault(err.Error())
+	}
+	return urls, nil
+}
+
+// Open opens the Target with the keys that new checkpoints are encrypted with, if there are any.
+func (c *Config) Open(ctx context.Context) (Target, error) {
+	urls, err := c.keys()
+	if err != nil {
+		return nil, err
+	}
+	vault, err := OpenVault(ctx, urls)
+	if err != nil {
+		return nil, err
+	}
+	target, err := Open(ctx, c.URL)
+	if err != nil {
+		err = fmt.Errorf("checkpoint.url=%s: %w", shown(c.URL), err)
+		return nil, errors.Join(err, vault.Close())
+	}
+	return Sealed(target, vault), nil
 }

@@ -34,11 +34,16 @@ func spoils() map[string]func([]byte) []byte {
 // TestDamageIsNoticed damages each object and the manifest of the newest checkpoint. Verify names
 // it, Restore refuses it, RestoreLatest takes the older one, and the next Write mends it.
 func TestDamageIsNoticed(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { damageIsNoticed(t, nil) })
+	t.Run("encrypted", func(t *testing.T) { damageIsNoticed(t, testVault(t, testKey(1))) })
+}
+
+func damageIsNoticed(t *testing.T, v *Vault) {
 	ctx := context.Background()
 	l := newLiveStore(t)
 	copies := l.copies(3)
 	base := NewMemory()
-	s := newTestSeries(t, base)
+	s := newTestSeries(t, Sealed(base, v))
 	writeAll(t, NewWriter(s, Policy{}, Limits{}), copies[:2])
 	list, err := s.List(ctx)
 	if err != nil {
@@ -57,7 +62,7 @@ func TestDamageIsNoticed(t *testing.T) {
 		for name, spoil := range spoils() {
 			t.Run(name+" "+filepath.Base(key), func(t *testing.T) {
 				target := base.clone()
-				s := newTestSeries(t, target)
+				s := newTestSeries(t, Sealed(target, v))
 				target.change(key, spoil)
 				gone := strings.HasPrefix(key, manifests) && name == "delete"
 				verifyNames(t, s, key, gone)
@@ -178,7 +183,7 @@ func TestDamagedPositionIsReplaced(t *testing.T) {
 // TestEveryByteOfAManifestCounts flips each bit of one, and cuts it everywhere.
 func TestEveryByteOfAManifestCounts(t *testing.T) {
 	m := exampleManifest(t)
-	b, err := m.encode()
+	b, err := m.encode("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +226,7 @@ func TestManifestLeadsNowhereElse(t *testing.T) {
 	} {
 		m := exampleManifest(t)
 		m.Files = []File{{Name: "CURRENT", SHA256: sum, Object: sum + "-1"}, f}
-		b, err := m.encode()
+		b, err := m.encode("")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +244,7 @@ func TestNewerFormatIsNotDamage(t *testing.T) {
 	s := newTestSeries(t, target)
 	writeAll(t, NewWriter(s, Policy{}, Limits{}), l.copies(2))
 	target.change(listed(t, target, manifests)[1], func(b []byte) []byte {
-		return bytes.Replace(b, []byte(`"version":1`), []byte(`"version":2`), 1)
+		return bytes.Replace(b, []byte(`"version":1`), []byte(`"version":3`), 1)
 	})
 	m, skipped, err := s.Latest(ctx, nil)
 	if err != nil || m.Epoch != 1 || len(skipped) != 1 ||

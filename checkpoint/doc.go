@@ -36,8 +36,17 @@
 // A death anywhere leaves either garbage (objects, marks and clocks that nothing names), which the
 // next Prune removes once it is older than G, or a manifest that is retired and still whole.
 //
+// # Encryption
+//
+// A Target with a Vault has its checkpoints encrypted: a task's files with one data key, which a
+// manifest carries wrapped. Objects are named by a keyed sum then, so that unchanged files are
+// still uploaded once; each is bound to its name, and a manifest's plain part to its private one.
+// Whoever has no key still sees what Prune needs, and never takes a locked checkpoint for a damaged
+// one.
+//
 // Files: config.go (settings), target.go (Target, Open), folder.go and bucket.go (where objects
-// are), transfer.go (limits, progress, sums), manifest.go (Description, Manifest), series.go (keys,
-// one task's checkpoints, List, Latest), writer.go, verify.go, restore.go, prune.go. Beside them:
-// memory.go (the model of a Target).
+// are), vault.go (keys), seal.go (what is encrypted with them), transfer.go (limits, progress,
+// sums), manifest.go (Description, Manifest), series.go (keys, one task's checkpoints, List,
+// Latest), writer.go, verify.go, restore.go, prune.go. Beside them: memory.go (the model of a
+// Target).
 package checkpoint

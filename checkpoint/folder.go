@@ -155,6 +155,9 @@ func (f *folder) Delete(_ context.Context, key string) error {
 	return nil
 }
 
+// Vault implements Target.
+func (f *folder) Vault() *Vault { return nil }
+
 // Close implements Target.
 func (f *folder) Close() error { return nil }
 

@@ -40,7 +40,7 @@ func exampleManifest(t *testing.T) *Manifest {
 
 // TestFormatShowsAManifest compares the example of FORMAT.md with what is written, byte by byte.
 func TestFormatShowsAManifest(t *testing.T) {
-	b, err := exampleManifest(t).encode()
+	b, err := exampleManifest(t).encode("")
 	if err != nil {
 		t.Fatal(err)
 	}

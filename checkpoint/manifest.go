@@ -35,7 +35,7 @@ type Description struct {
 	Ticks        int64     `json:"ticks"`
 	Bootstrapped bool      `json:"bootstrapped"`
 	Incarnation  int64     `json:"incarnation,omitempty"`
-	Digest       string    `json:"digest"` // of the state: 16 hexadecimal digits
+	Digest       string    `json:"digest,omitempty"` // of the state: 16 hexadecimal digits
 	Schemas      []Schema  `json:"schemas"`
 }
 
@@ -111,14 +111,40 @@ type Manifest struct {
 	Description
 	GraceSeconds int64  `json:"grace_seconds"` // of the Policy of whoever wrote it
 	Files        []File `json:"files"`
+
+	Encryption *Encryption `json:"encryption,omitempty"` // nil when it is not encrypted
+
+	seal   *seal  // its data key, when it is encrypted and the key is to be had
+	body   []byte // until then
+	locked error  // why it is not
+}
+
+// Locked says, as a KeyError, why an encrypted checkpoint cannot be read here: where it stands and
+// how large its files are is known, and nothing of the state.
+func (m *Manifest) Locked() error { return m.locked }
+
+// size is that of a file's object.
+func (m *Manifest) size(f File) int64 {
+	if m.Encryption != nil || m.seal != nil {
+		return sealedSize(f.Size)
+	}
+	return f.Size
+}
+
+// label is what the name of a file's object begins with.
+func (m *Manifest) label(f File) (string, error) {
+	if m.seal != nil {
+		return m.seal.label(f)
+	}
+	return f.SHA256, nil
 }
 
 // File is one file of the store.
 type File struct {
 	Name   string `json:"name"`
 	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"`
-	Object string `json:"object"` // the key's last part
+	SHA256 string `json:"sha256,omitempty"` // "" while the checkpoint is locked
+	Object string `json:"object"`           // the key's last part
 }
 
 // Bytes is the size of all files.
@@ -158,30 +184,59 @@ type header struct {
 
 const (
 	formatName    = "pawl-checkpoint"
-	formatVersion = 1
+	formatPlain   = 1
+	formatSealed  = 2 // a line on the encryption stands before the body
+	formatVersion = formatSealed
 )
 
-// encode writes the manifest as header and body.
-func (m *Manifest) encode() ([]byte, error) {
-	body, err := json.MarshalIndent(m, "", "  ")
+// encode writes the manifest as header and body; key is its own.
+func (m *Manifest) encode(key string) (b []byte, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("encode manifest %s: %w", m.ID, err)
+		}
+	}()
+	version, open, line := formatPlain, m, []byte(nil)
+	var hidden private
+	if m.seal != nil {
+		version = formatSealed
+		open, hidden = m.public()
+	}
+	body, err := json.MarshalIndent(open, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("encode manifest %s: %w", m.ID, err)
+		return nil, err
 	}
 	body = append(body, '\n')
+	if m.seal != nil {
+		if m.Encryption, err = m.seal.close(key, hidden, body); err != nil {
+			return nil, err
+		}
+		if line, err = json.Marshal(m.Encryption); err != nil {
+			return nil, err
+		}
+		body = slices.Concat(line, []byte{'\n'}, body)
+	}
 	sum := sha256.Sum256(body)
-	head, err := json.Marshal(header{Format: formatName, Version: formatVersion,
+	head, err := json.Marshal(header{Format: formatName, Version: version,
 		Bytes: len(body), SHA256: hex.EncodeToString(sum[:])})
 	if err != nil {
-		return nil, fmt.Errorf("encode manifest %s: %w", m.ID, err)
+		return nil, err
 	}
 	return slices.Concat(head, []byte{'\n'}, body), nil
 }
 
 // VersionError says that a manifest was written by a newer Pawl.
-type VersionError struct{ Version int }
+type VersionError struct {
+	Version int
+	Scheme  string // of encryption, when it is that which is unknown
+}
 
 // Error says what mends it.
 func (e *VersionError) Error() string {
+	if e.Scheme != "" {
+		return fmt.Sprintf("it is encrypted by the scheme %q, this program knows %q; use a newer "+
+			"pawl", e.Scheme, sealScheme)
+	}
 	return fmt.Sprintf("its format is version %d, this program knows %d; use a newer pawl",
 		e.Version, formatVersion)
 }
@@ -194,7 +249,7 @@ func decode(b []byte) (*Manifest, error) {
 		return nil, fmt.Errorf("it does not begin as a manifest does")
 	}
 	if h.Version > formatVersion {
-		return nil, &VersionError{h.Version}
+		return nil, &VersionError{h.Version, ""}
 	}
 	sum := sha256.Sum256(body)
 	if len(body) != h.Bytes || hex.EncodeToString(sum[:]) != h.SHA256 {
@@ -202,9 +257,23 @@ func decode(b []byte) (*Manifest, error) {
 			len(body), h.Bytes)
 	}
 	m := new(Manifest)
+	var encryption *Encryption
+	if h.Version == formatSealed {
+		line, rest, _ := bytes.Cut(body, []byte{'\n'})
+		encryption = new(Encryption)
+		if err := json.Unmarshal(line, encryption); err != nil {
+			return nil, fmt.Errorf("what it says of its encryption is not JSON: %w", err)
+		}
+		if encryption.Scheme != sealScheme {
+			return nil, &VersionError{h.Version, encryption.Scheme}
+		}
+		body = rest
+		m.body = rest
+	}
 	if err := json.Unmarshal(body, m); err != nil {
 		return nil, fmt.Errorf("it is not JSON: %w", err)
 	}
+	m.Encryption = encryption
 	return m, m.check()
 }
 
@@ -219,7 +288,9 @@ func (m *Manifest) check() error {
 			f.Name == "." || f.Name == ".." || seen[f.Name] {
 			return fmt.Errorf("file name %q is not one, or twice", f.Name)
 		}
-		if !validPart(f.Object) || f.Size < 0 || !strings.HasPrefix(f.Object, f.SHA256) {
+		label, err := m.label(f)
+		if err != nil || !validPart(f.Object) || f.Size < 0 ||
+			!strings.HasPrefix(f.Object, label) {
 			return fmt.Errorf("file %s has object %q, %d bytes", f.Name, f.Object, f.Size)
 		}
 		seen[f.Name] = true

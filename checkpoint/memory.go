@@ -89,5 +89,8 @@ func (m *Memory) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
+// Vault implements Target.
+func (m *Memory) Vault() *Vault { return nil }
+
 // Close implements Target.
 func (m *Memory) Close() error { return nil }

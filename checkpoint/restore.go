@@ -30,6 +30,9 @@ func (s *Series) Restore(ctx context.Context, m *Manifest, dir string, l Limits,
 
 func (s *Series) restore(ctx context.Context, m *Manifest, dir string, l Limits,
 	told Progress) error {
+	if m.locked != nil {
+		return m.locked
+	}
 	if err := removeEmpty(dir); err != nil {
 		return err
 	}
@@ -42,7 +45,7 @@ func (s *Series) restore(ctx context.Context, m *Manifest, dir string, l Limits,
 	}
 	t := newTransfer(l, m.Bytes(), told)
 	err := each(ctx, t.slots, m.Files, func(ctx context.Context, f File) error {
-		return s.fetch(ctx, t, m.ID, f, work)
+		return s.fetch(ctx, t, m, f, work)
 	})
 	if err != nil {
 		return err
@@ -95,7 +98,7 @@ func removeOthers(work string, m *Manifest) error {
 }
 
 // fetch downloads one file, unless it is there already.
-func (s *Series) fetch(ctx context.Context, t *transfer, id string, f File, work string) error {
+func (s *Series) fetch(ctx context.Context, t *transfer, m *Manifest, f File, work string) error {
 	path := filepath.Join(work, f.Name)
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() &&
 		info.Size() == f.Size {
@@ -107,14 +110,18 @@ func (s *Series) fetch(ctx context.Context, t *transfer, id string, f File, work
 	}
 	r, err := s.target.Open(ctx, s.key(objects, f.Object))
 	if errors.Is(err, fs.ErrNotExist) {
-		return s.damaged(id, f, "it is missing")
+		return s.damaged(m.ID, f, "it is missing")
 	}
 	if err != nil {
 		return err
 	}
-	err = errors.Join(store(path, t.checked(ctx, r, f.Size, f.SHA256)), r.Close())
+	body, err := s.content(ctx, t, m, f, r)
+	if err == nil {
+		err = store(path, body)
+	}
+	err = errors.Join(err, r.Close())
 	if errors.Is(err, errContent) {
-		return s.damaged(id, f, "%v", err)
+		return s.damaged(m.ID, f, "%v", err)
 	}
 	return err
 }

@@ -185,7 +185,43 @@ func (s *Series) Manifest(ctx context.Context, id string) (*Manifest, error) {
 		return nil, s.damaged(id, File{}, "it is the manifest of %s/%s %s", m.Application, m.Task,
 			m.ID)
 	}
-	return m, nil
+	return m, s.unlock(ctx, m)
+}
+
+// unlock opens an encrypted manifest. One whose key is not to be had stays locked, and is no
+// damaged one.
+func (s *Series) unlock(ctx context.Context, m *Manifest) error {
+	e := m.Encryption
+	if e == nil {
+		return nil
+	}
+	seal, err := s.target.Vault().unwrap(ctx, e.Keeper, e.Wrapped)
+	if err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("checkpoint %s %s: %w", s, m.ID, err)
+		}
+		m.locked = &KeyError{Series: s.String(), ID: m.ID, Keeper: e.Keeper, Reason: err}
+		return nil
+	}
+	if err := seal.open(s.key(manifests, m.ID), m); err != nil {
+		return s.damaged(m.ID, File{}, "%v", err)
+	}
+	if err := m.check(); err != nil {
+		return s.damaged(m.ID, File{}, "%v", err)
+	}
+	return nil
+}
+
+// content reads a file's bytes from its object's, of an unlocked checkpoint.
+func (s *Series) content(ctx context.Context, t *transfer, m *Manifest, f File, r io.Reader) (
+	io.Reader, error) {
+	if m.seal != nil && f.Size > 0 { // nothing encrypted is nothing, too
+		var err error
+		if r, err = m.seal.decrypt(s.key(objects, f.Object), r); err != nil {
+			return nil, fmt.Errorf("decrypt %s: %w", f.Object, err)
+		}
+	}
+	return t.checked(ctx, r, f.Size, f.SHA256), nil
 }
 
 func (s *Series) read(ctx context.Context, id string) ([]byte, error) {
@@ -304,8 +340,8 @@ func (s *Series) fill(ctx context.Context, e *Entry, have map[string]Object) err
 		switch {
 		case !ok:
 			e.Fault = s.damaged(e.ID, f, "it is missing")
-		case o.Size != f.Size:
-			e.Fault = s.damaged(e.ID, f, "it has %d bytes, not %d", o.Size, f.Size)
+		case o.Size != m.size(f):
+			e.Fault = s.damaged(e.ID, f, "it has %d bytes, not %d", o.Size, m.size(f))
 		}
 		if e.Fault != nil {
 			return nil
@@ -324,7 +360,8 @@ type Skipped struct {
 var ErrNone = errors.New("there is no checkpoint that can be used")
 
 // Latest gives the newest checkpoint that is complete and that usable accepts, and those it passed
-// over. Without one the error is ErrNone. A nil usable accepts all.
+// over. Without one the error is ErrNone, or the KeyError of the newest when that is all that is
+// in the way. A nil usable accepts all.
 func (s *Series) Latest(ctx context.Context, usable func(*Manifest) error) (*Manifest, []Skipped,
 	error) {
 	entries, err := s.entries(ctx)
@@ -338,18 +375,27 @@ func (s *Series) Latest(ctx context.Context, usable func(*Manifest) error) (*Man
 		}
 	}
 	var skipped []Skipped
+	var locked error
 	for i := range entries {
 		e := &entries[i]
 		if err := s.fill(ctx, e, have); err != nil {
 			return nil, skipped, err
 		}
-		if e.Fault == nil && usable != nil {
+		switch {
+		case e.Fault != nil:
+		case e.Manifest.locked != nil:
+			e.Fault = e.Manifest.locked
+			locked = cmp.Or(locked, e.Fault)
+		case usable != nil:
 			e.Fault = usable(e.Manifest)
 		}
 		if e.Fault == nil {
 			return e.Manifest, skipped, nil
 		}
 		skipped = append(skipped, Skipped{ID: e.ID, Reason: e.Fault})
+	}
+	if locked != nil {
+		return nil, skipped, locked
 	}
 	return nil, skipped, fmt.Errorf("checkpoints of %s: %w", s, ErrNone)
 }

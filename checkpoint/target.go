@@ -24,6 +24,9 @@ type Target interface {
 	Put(ctx context.Context, key string, body io.Reader, once bool) error
 	// Delete removes an object; without one it does nothing.
 	Delete(ctx context.Context, key string) error
+	// Vault is what encrypts the checkpoints that are put there; nil when nothing does. Whoever
+	// wraps a Target hands it on, or what was to be encrypted is not.
+	Vault() *Vault
 	// Close ends the use of the Target.
 	Close() error
 }

@@ -42,6 +42,11 @@ func onKinds(t *testing.T, test func(t *testing.T, k kind)) {
 				}
 			}})
 	})
+	t.Run("encrypted", func(t *testing.T) {
+		m, v := NewMemory(), testVault(t, testKey(1))
+		test(t, kind{fresh: func() Target { m = NewMemory(); return Sealed(m, v) },
+			pass: func(d time.Duration) { m.pass(d) }})
+	})
 	t.Run("folder", func(t *testing.T) {
 		root := t.TempDir()
 		test(t, kind{

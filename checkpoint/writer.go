@@ -26,6 +26,7 @@ type Writer struct {
 	limits Limits
 
 	mu   sync.Mutex // for one Write at a time
+	seal *seal      // the data key of the last one; nil when nothing is encrypted
 	sums map[string]summed
 }
 
@@ -100,14 +101,20 @@ func (w *Writer) write(ctx context.Context, dir string, d Description, told Prog
 	if m.Files, err = w.files(ctx, dir); err != nil {
 		return Written{}, err
 	}
-	missing := known.assign(m.Files)
+	if m.seal, err = w.dataKey(ctx, known); err != nil {
+		return Written{}, err
+	}
+	missing, err := known.assign(m)
+	if err != nil {
+		return Written{}, err
+	}
 	written := Written{Manifest: m, Objects: len(missing)}
 	for _, f := range missing {
 		written.Bytes += f.Size
 	}
 	t := newTransfer(w.limits, written.Bytes, told)
 	err = each(ctx, t.slots, missing, func(ctx context.Context, f *File) error {
-		return w.upload(ctx, t, dir, f)
+		return w.upload(ctx, t, dir, m.seal, f)
 	})
 	if err != nil {
 		return Written{}, err
@@ -120,7 +127,26 @@ func (w *Writer) write(ctx context.Context, dir string, d Description, told Prog
 type known struct {
 	at       time.Time         // by the Target's clock, before anything was looked at
 	existing *Manifest         // of the very position
-	objects  map[string]Object // that may be used again, by SHA-256
+	objects  map[string]Object // that may be used again, by what their names begin with
+	seal     *seal             // of the checkpoint that is built on
+}
+
+// dataKey goes on with the data key that the files before were encrypted with, so that those which
+// did not change are not uploaded again; another first key in the settings begins another one.
+func (w *Writer) dataKey(ctx context.Context, k known) (*seal, error) {
+	v := w.series.target.Vault()
+	switch {
+	case v == nil:
+		return nil, nil
+	case v.current(k.seal):
+		w.seal = k.seal
+	case !v.current(w.seal):
+		var err error
+		if w.seal, err = v.fresh(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return w.seal, nil
 }
 
 // known asks for the time first: what is decided here holds for a quarter of the grace from then.
@@ -160,6 +186,8 @@ func (w *Writer) known(ctx context.Context, m *Manifest) (known, error) {
 		case e.Fault == nil && e.ID == m.ID:
 			k.existing = e.Manifest
 			return k, nil
+		case e.ID == m.ID && errors.As(e.Fault, new(*VersionError)):
+			return k, e.Fault // whoever wrote it can use it
 		case e.ID == m.ID && !errors.Is(e.Fault, fs.ErrNotExist):
 			// Nobody can use it, and this one takes its place.
 			if err := s.target.Delete(ctx, s.key(manifests, e.ID)); err != nil {
@@ -167,10 +195,11 @@ func (w *Writer) known(ctx context.Context, m *Manifest) (known, error) {
 			}
 		case e.Manifest != nil && !e.Retired:
 			for _, f := range e.Manifest.Files {
-				if o, ok := have[f.Object]; ok && o.Size == f.Size {
+				if o, ok := have[f.Object]; ok && o.Size == e.Manifest.size(f) {
 					k.add(o)
 				}
 			}
+			k.seal = e.Manifest.seal
 			return k, nil // the next older one shares little more
 		}
 	}
@@ -185,21 +214,25 @@ func (k *known) add(o Object) {
 }
 
 // assign gives every file its object, and those files that have to be uploaded to get one.
-func (k *known) assign(files []File) []*File {
+func (k *known) assign(m *Manifest) ([]*File, error) {
 	var missing []*File
-	for i := range files {
-		f := &files[i]
-		o, ok := k.objects[f.SHA256]
-		if ok && o.Size == f.Size {
+	for i := range m.Files {
+		f := &m.Files[i]
+		label, err := m.label(*f)
+		if err != nil {
+			return nil, err
+		}
+		o, ok := k.objects[label]
+		if ok && o.Size == m.size(*f) {
 			f.Object = o.Key[strings.LastIndexByte(o.Key, '/')+1:]
 			continue
 		}
-		f.Object = f.SHA256 + "-" + nonce()
+		f.Object = label + "-" + nonce()
 		missing = append(missing, f)
 	}
 	// The largest first, so that no single one is left over at the end.
 	slices.SortStableFunc(missing, func(a, b *File) int { return cmp.Compare(b.Size, a.Size) })
-	return missing
+	return missing, nil
 }
 
 // files lists dir with sums. A file that has the sum it had is not read: the store's files are
@@ -273,14 +306,20 @@ func sumFile(ctx context.Context, path string, size int64) (string, error) {
 }
 
 // upload sends one file; one that is no longer what was summed is not stored.
-func (w *Writer) upload(ctx context.Context, t *transfer, dir string, f *File) error {
+func (w *Writer) upload(ctx context.Context, t *transfer, dir string, seal *seal, f *File) error {
 	file, err := os.Open(filepath.Join(dir, f.Name))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }() // only read
+	key := w.series.key(objects, f.Object)
 	body := t.checked(ctx, file, f.Size, f.SHA256)
-	if err := w.series.target.Put(ctx, w.series.key(objects, f.Object), body, false); err != nil {
+	if seal != nil {
+		if body, err = seal.encrypt(key, body); err != nil {
+			return fmt.Errorf("encrypt %s: %w", f.Name, err)
+		}
+	}
+	if err := w.series.target.Put(ctx, key, body, false); err != nil {
 		return fmt.Errorf("upload %s: %w", f.Name, err)
 	}
 	return nil
@@ -292,7 +331,7 @@ func (w *Writer) upload(ctx context.Context, t *transfer, dir string, f *File) e
 // how long ago that is.
 func (w *Writer) publish(ctx context.Context, m *Manifest, began time.Time) (existed bool,
 	err error) {
-	b, err := m.encode()
+	b, err := m.encode(w.series.key(manifests, m.ID))
 	if err != nil {
 		return false, err
 	}

@@ -208,6 +208,7 @@ func (k *keeper) tailRecords(partition int32, from int64) (n int64) {
 // onTargets runs a test on a folder, on a server that speaks S3, and in memory.
 func onTargets(t *testing.T, test func(t *testing.T, target checkpoint.Target)) {
 	t.Run("memory", func(t *testing.T) { test(t, checkpoint.NewMemory()) })
+	t.Run("encrypted", func(t *testing.T) { test(t, encrypted(t, checkpoint.NewMemory(), 1)) })
 	t.Run("folder", func(t *testing.T) { test(t, openTarget(t, "file://"+t.TempDir())) })
 	t.Run("s3", func(t *testing.T) { test(t, openTarget(t, s3.Serve(t, nil))) })
 }

@@ -217,6 +217,9 @@ func (c *chooser) fromCheckpoint(ctx context.Context) error {
 
 // positionOf is the position that a checkpoint stands at.
 func positionOf(m *checkpoint.Manifest) (record.Position, error) {
+	if err := m.Locked(); err != nil {
+		return record.Position{}, err
+	}
 	digest, err := strconv.ParseUint(m.Digest, 16, 64)
 	if err != nil {
 		return record.Position{}, fmt.Errorf("checkpoint %s: digest %q: %w", m.ID, m.Digest, err)

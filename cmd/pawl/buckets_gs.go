@@ -2,5 +2,8 @@
 
 package main
 
-// Google's store brings gRPC along, a third of the binary: -tags pawlnogs leaves it out.
-import _ "gocloud.dev/blob/gcsblob" // gs://
+// Google's services bring gRPC along, a third of the binary: -tags pawlnogs leaves them out.
+import (
+	_ "gocloud.dev/blob/gcsblob"   // gs://
+	_ "gocloud.dev/secrets/gcpkms" // gcpkms://
+)

@@ -45,7 +45,8 @@ running instance to take checkpoints at once.
 A TASK is PIPELINE-PARTITION, as in fraud-0. An ID is what list prints, or the
 epoch, as long as one checkpoint of the task has it; default the newest that is
 complete. Credentials of object stores come from where their own tools take them:
-the environment, a profile, the machine's role.`,
+the environment, a profile, the machine's role. What is encrypted is read with
+checkpoint.encryption.key; list, show and prune do without.`,
 		Example: `  pawl checkpoint list --config fraud.yaml
   pawl checkpoint verify --url 's3://bucket?region=eu-west-1&prefix=pawl'
   pawl checkpoint restore fraud-0 --to /tmp/fraud-0 --url file:///mnt/checkpoints`,
@@ -86,7 +87,7 @@ func (a *app) openCheckpoints(ctx context.Context, f checkpointFlags, more ...se
 		return nil, settings.Faults{{Key: "checkpoint.url", Source: "default",
 			What: "no storage is named; give --url, or --config with a file that does"}}
 	}
-	if c.Target, err = checkpoint.Open(ctx, c.cfg.URL); err != nil {
+	if c.Target, err = c.cfg.Open(ctx); err != nil {
 		return nil, err
 	}
 	return c, nil

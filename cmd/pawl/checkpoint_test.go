@@ -25,9 +25,15 @@ import (
 func storedCheckpoints(t *testing.T, tasks ...string) (root string) {
 	t.Helper()
 	root = t.TempDir()
+	storeCheckpoints(t, checkpoint.Config{URL: "file://" + root}, tasks...)
+	return root
+}
+
+func storeCheckpoints(t *testing.T, cfg checkpoint.Config, tasks ...string) {
+	t.Helper()
 	env := statestore.NewEnv(nil, 1<<20, func(err error) { t.Error(err) })
 	defer env.Close()
-	target, err := checkpoint.Open(context.Background(), "file://"+root)
+	target, err := cfg.Open(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +72,6 @@ func storedCheckpoints(t *testing.T, tasks ...string) (root string) {
 			t.Fatal(err)
 		}
 	}
-	return root
 }
 
 // answer runs a command with --json and reads what it prints.

@@ -154,10 +154,14 @@ func printManifest(w io.Writer, row checkpointRow, m *checkpoint.Manifest) error
 	fmt.Fprintf(w, "epoch %d under claim %d of %s, partition %d of %d\n", m.Epoch, m.Claim,
 		m.Writer, m.Partition, m.Partitions)
 	fmt.Fprintf(w, "created %s by pawl %s\n", m.Created.Format(time.RFC3339), m.Version)
+	if e := m.Encryption; e != nil {
+		fmt.Fprintf(w, "encrypted, key %s\n", e.Keeper)
+	}
 	fmt.Fprintf(w, "changelog %s (%s) at offset %d, %s\n", m.Changelog.Topic, m.Changelog.TopicID,
 		m.Changelog.Offset, m.Changelog.Time.Format(time.RFC3339))
 	fmt.Fprintf(w, "watermark %s, state digest %s\n\n",
-		time.UnixMilli(m.Watermark).UTC().Format(time.RFC3339Nano), m.Digest)
+		time.UnixMilli(m.Watermark).UTC().Format(time.RFC3339Nano),
+		cmp.Or(m.Digest, "not to be had without the key"))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "INPUT\tOFFSET\tPROCESSED\tLATE\tDEAD\tDEDUPLICATED\tFILTERED\tSHED")
 	for _, in := range m.Inputs {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pawl/checkpoint"
 	"pawl/internal/settings"
 	"pawl/processor"
 )
@@ -26,9 +25,9 @@ func keepCheckpoints(ctx context.Context, s *settings.Settings, cfg *processor.C
 	if copies.URL == "" {
 		return func() error { return nil }, nil
 	}
-	target, err := checkpoint.Open(ctx, copies.URL)
+	target, err := copies.Open(ctx)
 	if err != nil {
-		return nil, s.Explain(fmt.Errorf("checkpoint.url=%s: %w", copies.URL, err))
+		return nil, s.Explain(err)
 	}
 	version, commit := build()
 	cfg.Checkpoints = processor.Checkpoints{Target: target, Config: copies,

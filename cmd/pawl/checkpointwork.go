@@ -25,7 +25,10 @@ prune spares the newest of these.
 A damaged object stays in use as long as the file does not change, so --discard
 deletes it: the next checkpoint then uploads the file again.
 
-Exit 1 when something is damaged or missing: a line for each.`,
+Of an encrypted checkpoint nothing can be said without its key: it is named, and
+neither noted as whole nor touched.
+
+Exit 1 when something is damaged, missing or cannot be decrypted: a line for each.`,
 		Example: "  pawl checkpoint verify fraud-0 --config fraud.yaml",
 		Args:    taskAndID(0, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,6 +46,15 @@ type verifyReport struct {
 	Bytes       int64       `json:"bytes"` // of the checkpoints, shared objects counted each time
 	Damaged     []damageRow `json:"damaged"`
 	Discarded   bool        `json:"discarded"` // the damaged objects were deleted
+	Locked      []lockedRow `json:"locked,omitempty"`
+}
+
+// lockedRow is an encrypted checkpoint whose key is not to be had.
+type lockedRow struct {
+	Application string `json:"application"`
+	Task        string `json:"task"`
+	ID          string `json:"id"`
+	Reason      string `json:"reason"`
 }
 
 type damageRow struct {
@@ -94,7 +106,7 @@ func (a *app) verifySeries(ctx context.Context, c *checkpoints, s *checkpoint.Se
 	bar := newProgress(a.stderr, "verify "+s.String(), 0)
 	damages, err := s.Verify(ctx, entries, c.cfg.Limits, bar.set)
 	bar.finish()
-	if err != nil {
+	if err != nil && !errors.As(err, new(*checkpoint.KeyError)) {
 		return err
 	}
 	broken := make(map[string]bool)
@@ -117,6 +129,11 @@ func (a *app) verifySeries(ctx context.Context, c *checkpoints, s *checkpoint.Se
 		if broken[e.ID] {
 			continue
 		}
+		if err := e.Manifest.Locked(); err != nil {
+			report.Locked = append(report.Locked, lockedRow{Application: s.Application(),
+				Task: s.Task(), ID: e.ID, Reason: err.Error()})
+			continue
+		}
 		if err := s.MarkVerified(ctx, e.ID); err != nil {
 			fmt.Fprintf(a.stderr, "notice: %v\n", err) // whoever may only read verifies too
 		}
@@ -137,6 +154,9 @@ func (a *app) tellVerified(asJSON bool, r verifyReport) error {
 			fmt.Fprintf(a.stdout, "%s/%s %s: %s%s: %s\n", d.Application, d.Task, d.ID, d.Object,
 				file, d.Reason)
 		}
+		for _, l := range r.Locked {
+			fmt.Fprintln(a.stdout, l.Reason)
+		}
 		fmt.Fprintf(a.stdout, "%d checkpoints of %d bytes, %d damaged or missing parts\n",
 			r.Checkpoints, r.Bytes, len(r.Damaged))
 		switch {
@@ -150,6 +170,9 @@ func (a *app) tellVerified(asJSON bool, r verifyReport) error {
 	}
 	if err == nil && len(r.Damaged) > 0 {
 		err = &verdictError{text: "checkpoints are damaged"}
+	}
+	if err == nil && len(r.Locked) > 0 {
+		err = &verdictError{text: "checkpoints cannot be decrypted, and were not verified"}
 	}
 	return err
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pawl/checkpoint"
 	"pawl/internal/settings"
 	"pawl/replay"
 )
@@ -168,8 +167,8 @@ func (a *app) runReplay(ctx context.Context, o replayOptions) (err error) {
 		fmt.Fprintln(a.stderr, kill.warning())
 		ro.Passed = kill.pass
 	}
-	if url := s.Checkpoint().URL; url != "" {
-		if ro.Checkpoints, err = checkpoint.Open(ctx, url); err != nil {
+	if copies := s.Checkpoint(); copies.URL != "" {
+		if ro.Checkpoints, err = copies.Open(ctx); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, ro.Checkpoints.Close()) }()

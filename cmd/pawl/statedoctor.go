@@ -163,11 +163,11 @@ func reportOf(e *processor.Examination) doctorReport {
 
 // newestCheckpoints adds each task's newest complete checkpoint, where storage is named.
 func newestCheckpoints(ctx context.Context, s *settings.Settings, r *doctorReport) (err error) {
-	url := s.Checkpoint().URL
-	if url == "" {
+	cfg := s.Checkpoint()
+	if cfg.URL == "" {
 		return nil
 	}
-	target, err := checkpoint.Open(ctx, url)
+	target, err := cfg.Open(ctx)
 	if err != nil {
 		return err
 	}

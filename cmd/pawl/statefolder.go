@@ -108,7 +108,7 @@ func (s *stateCheckpoints) read(ctx context.Context, w *stateWant, row func(stat
 			What: "no storage is named; give --url, or --config with a file that does"}}
 	}
 	c := &checkpoints{cfg: cfg, application: s.settings.Text("application.id")}
-	if c.Target, err = checkpoint.Open(ctx, cfg.URL); err != nil {
+	if c.Target, err = cfg.Open(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()

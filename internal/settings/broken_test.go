@@ -14,7 +14,7 @@ func broken(t *testing.T, set Setting) string {
 	switch k := set.kind.(type) {
 	case truth:
 		return "maybe"
-	case choice, address, storage, hostPort, listen, number, decimal, duration, size:
+	case choice, address, storage, keyURLs, hostPort, listen, number, decimal, duration, size:
 		return "no such value"
 	case list:
 		return "localhost"

@@ -134,6 +134,8 @@ func shape(t *testing.T, s Setting) string {
 		return "an http or https URL"
 	case storage:
 		return "a URL of storage"
+	case keyURLs:
+		return "URLs of keys, separated by spaces or line ends"
 	case hostPort:
 		return "host:port"
 	case listen:

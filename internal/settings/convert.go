@@ -121,6 +121,8 @@ func (s *Settings) fetch() processor.Fetch {
 func (s *Settings) Checkpoint() checkpoint.Config {
 	cfg := checkpoint.Config{
 		URL:      s.Text("checkpoint.url"),
+		Keys:     s.Text("checkpoint.encryption.key"),
+		KeysFile: s.Text("checkpoint.encryption.location"),
 		Interval: s.Duration("checkpoint.interval"),
 		OnStop:   s.Bool("checkpoint.on.stop"),
 		Policy: checkpoint.Policy{

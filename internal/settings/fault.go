@@ -147,7 +147,7 @@ func mask(s Setting, value string) string {
 // looksSecret also covers keys that are misspelt, whose value is as secret as if they were not.
 func looksSecret(key string) bool {
 	key = strings.ToLower(key)
-	for _, word := range []string{"pass", "secret", "token", "pasw"} {
+	for _, word := range []string{"pass", "secret", "token", "pasw", "crypt"} {
 		if strings.Contains(key, word) {
 			return true
 		}

@@ -200,6 +200,11 @@ func checkpointGuides() []guide {
 	return []guide{
 		{"checkpoint.url", "s3://BUCKET?region=eu-west-1&prefix=pawl",
 			"Without it a lost disk is rebuilt from the changelog alone."},
+		{"checkpoint.encryption.key", "awskms://alias/pawl?region=eu-west-1",
+			"Several URLs, separated by spaces or line ends: the first encrypts, the others keep " +
+				"older checkpoints readable ([how](checkpoints.md#encryption))."},
+		{"checkpoint.encryption.location", "/run/secrets/checkpoints",
+			"For `base64key://`, which is the key itself."},
 		{"checkpoint.interval", "1m",
 			"Lower: less changelog to read after a lost disk, more uploads ([what one " +
 				"costs](benchmarks.md#what-a-checkpoint-costs))."},

@@ -189,6 +189,11 @@ func (storage) check(value string) error {
 	return checkpoint.CheckURL(value)
 }
 
+// keyURLs are URLs of keys, separated by white space.
+type keyURLs struct{}
+
+func (keyURLs) check(value string) error { return checkpoint.CheckKeys(value) }
+
 // hostPort is an address that others can reach.
 type hostPort struct{}
 

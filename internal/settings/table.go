@@ -199,6 +199,11 @@ func checkpoints() []Setting {
 	return []Setting{
 		{Name: "checkpoint.url", kind: storage{},
 			Doc: "Storage of checkpoints: file:///FOLDER, s3://, gs://, azblob://; none without."},
+		{Name: "checkpoint.encryption.key", kind: keyURLs{}, Secret: true,
+			Doc: "Key that checkpoints are encrypted with: base64key://, awskms://, gcpkms://, " +
+				"azurekeyvault://; more behind it only decrypt."},
+		{Name: "checkpoint.encryption.location", kind: text{},
+			Doc: "File that holds that instead; read at the start."},
 		{Name: "checkpoint.interval", Default: "5m", kind: duration{positive: true},
 			Doc: "Time between two checkpoints of a task."},
 		{Name: "checkpoint.on.stop", Default: "false", kind: truth{},

@@ -274,5 +274,8 @@ func (v *visit) Delete(ctx context.Context, key string) error {
 	})
 }
 
+// Vault implements checkpoint.Target.
+func (v *visit) Vault() *checkpoint.Vault { return nil }
+
 // Close implements checkpoint.Target.
 func (v *visit) Close() error { return nil }

@@ -133,6 +133,9 @@ func (c *Cache) View(ctx context.Context, partition int32, at query.Moment,
 		if err != nil {
 			return err
 		}
+		if err := m.Locked(); err != nil {
+			return &query.Problem{Status: http.StatusConflict, Detail: err.Error()}
+		}
 		s, err := c.want(series, m)
 		if err != nil {
 			return err

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // storage is a Target that counts downloads, and holds or fails them when told to.
 type storage struct {
 	*checkpoint.Memory
+	vault *checkpoint.Vault
 
 	mu    sync.Mutex
 	hold  chan struct{} // nil for none
@@ -47,6 +48,8 @@ func (s *storage) List(ctx context.Context, prefix string, fn func(checkpoint.Ob
 	}
 	return s.Memory.List(ctx, prefix, fn)
 }
+
+func (s *storage) Vault() *checkpoint.Vault { return s.vault }
 
 func (s *storage) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if strings.HasPrefix(key, "objects/") {
@@ -74,7 +77,12 @@ var began = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 // taken has storage with checkpoints of some tasks, one for each epoch: key k is the epoch.
 func taken(t *testing.T, tasks, epochs int) *storage {
 	t.Helper()
-	target := &storage{Memory: checkpoint.NewMemory(), opens: make(map[string]int)}
+	return takenWith(t, nil, tasks, epochs)
+}
+
+func takenWith(t *testing.T, vault *checkpoint.Vault, tasks, epochs int) *storage {
+	t.Helper()
+	target := &storage{Memory: checkpoint.NewMemory(), opens: make(map[string]int), vault: vault}
 	env := statestore.NewEnv(nil, 1<<20, func(err error) { t.Error(err) })
 	defer env.Close()
 	for task := range tasks {
@@ -427,5 +435,23 @@ func TestEnds(t *testing.T) {
 	_, err = read(t.Context(), c, 0, at("1"))
 	if status, _ := answered(err); status != 503 {
 		t.Errorf("after the end: %v", err)
+	}
+}
+
+// TestEncryptedIsRead answers from encrypted checkpoints, and without their key says what to set.
+func TestEncryptedIsRead(t *testing.T) {
+	vault, err := checkpoint.OpenVault(t.Context(), "base64key://"+strings.Repeat("A", 43)+"=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := takenWith(t, vault, 1, 2)
+	if got, err := read(t.Context(), started(t, target, nil), 0, at("1")); err != nil || got != 1 {
+		t.Errorf("epoch %d, %v", got, err)
+	}
+	target.vault = nil
+	_, err = read(t.Context(), started(t, target, nil), 0, at("1"))
+	if status, detail := answered(err); status != 409 ||
+		!strings.Contains(detail, "checkpoint.encryption.key is not set") {
+		t.Errorf("without the key: %d %s", status, detail)
 	}
 }
