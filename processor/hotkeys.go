@@ -17,10 +17,10 @@ import (
 type HotKey struct {
 	// Key is escaped as in a Go string literal, and cut, with … at its end, where that is longer
 	// than 100 bytes.
-	Key string
-	// Share of the task's records of the last minutes, 0 to 1. The sample has at least this, and at
-	// most hotError more.
-	Share float64
+	Key string `json:"key"`
+	// Share of the task's records of the last minutes, 0 to 1, by a sample of them. The sample has at
+	// least this, and at most 1/64 more.
+	Share float64 `json:"share"`
 }
 
 const (
@@ -170,7 +170,8 @@ func (m *hotMeter) hot(now time.Time) []HotKey {
 	}
 	var keys []HotKey
 	for i := range list.found {
-		keys = append(keys, HotKey{list.found[i].key.String(), list.found[i].share})
+		f := &list.found[i]
+		keys = append(keys, HotKey{f.key.String(), math.Floor(f.share*1000) / 1000})
 	}
 	return keys
 }
