@@ -18,8 +18,8 @@ type HotKey struct {
 	// Key is escaped as in a Go string literal, and cut, with … at its end, where that is longer
 	// than 100 bytes.
 	Key string `json:"key"`
-	// Share of the task's records of the last minutes, 0 to 1, by a sample of them. The sample has at
-	// least this, and at most 1/64 more.
+	// Share of the task's records of the last minutes, 0 to 1, by a sample of them, which has at
+	// least this and at most 1/64 more.
 	Share float64 `json:"share"`
 }
 
@@ -36,8 +36,8 @@ const (
 
 // hotMeter finds the keys that take the most of a task's records: Space-Saving (Metwally, Agrawal
 // and El Abbadi, Efficient Computation of Frequent and Top-k Elements in Data Streams, 2005) over a
-// sample of one record in 16. It belongs to the task's goroutine, but for shown; it decides nothing,
-// so results are the same without it.
+// sample of one record in 16. It belongs to the task's goroutine, but for shown; it decides
+// nothing, so results are the same without it.
 type hotMeter struct {
 	hashes [hotCounters]uint64 // what a key is known by
 	counts [hotCounters]uint32 // at least what the sample has of the key
@@ -136,7 +136,9 @@ func (m *hotMeter) look(now time.Time) {
 			list.found = append(list.found, hotFound{m.keys[i], share})
 		}
 	}
-	slices.SortStableFunc(list.found, func(a, b hotFound) int { return cmp.Compare(b.share, a.share) })
+	slices.SortStableFunc(list.found, func(a, b hotFound) int {
+		return cmp.Compare(b.share, a.share)
+	})
 	list.found = list.found[:min(len(list.found), hotNamed)]
 	m.shown.Store(list)
 }

@@ -17,7 +17,7 @@ func TestHotKeysOfTask(t *testing.T) {
 	b := newBed(t, 2)
 	failed := false
 	in := b.start("a", counting(func(_ *processor.Context, e event, sum int64) error {
-		if !failed && e.Key == "hot" && sum == 3000 {
+		if e.Key == "hot" && sum == 3000 && !failed {
 			failed = true
 			return fmt.Errorf("down for once")
 		}

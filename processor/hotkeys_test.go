@@ -46,8 +46,8 @@ func (r *hotRig) hot() []HotKey {
 
 func (r *hotRig) share(key string) float64 { return float64(r.exact[key]) / float64(r.total) }
 
-// TestHotKeysOfSkewedLoad: the keys are the right ones, and each share is what the sample has of the
-// key or at most hotError less, and near what all records have.
+// TestHotKeysOfSkewedLoad: the keys are the right ones, and each share is what the sample has of
+// the key or at most hotError less, and near what all records have.
 func TestHotKeysOfSkewedLoad(t *testing.T) {
 	for seed := range uint64(20) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
@@ -154,7 +154,8 @@ func TestHotKeysReadAgain(t *testing.T) {
 	}
 }
 
-// TestHotKeysAge: yesterday's hot key gives way, bounds hold on, and without commits nothing is said.
+// TestHotKeysAge: yesterday's hot key gives way, bounds hold on, and without commits nothing is
+// said.
 func TestHotKeysAge(t *testing.T) {
 	r := newHotRig()
 	r.feed(50_000, func(int) string { return "old" })

@@ -34,7 +34,7 @@ type TaskStatus struct {
 	RestoreDone   float64 // share of the restore that is done, 0 to 1
 	Rung          Rung    // what its state was restored from
 	Checkpoint    CheckpointStatus
-	HotKeys       []HotKey // up to 3, the hottest first; none when nothing was committed for minutes
+	HotKeys       []HotKey // up to 3, the hottest first; none long after the last commit
 }
 
 // CheckpointStatus is the newest checkpoint of a task, as far as its owner knows.

@@ -108,7 +108,8 @@ func TestStatusReport(t *testing.T) {
 		Tasks: []processor.TaskStatus{
 			{Name: "fraud-0", State: processor.TaskRunning, Watermark: time.UnixMilli(-1 << 62)},
 			{Name: "fraud-1", State: processor.TaskRunning, Watermark: time.UnixMilli(1500),
-				Epoch: 7, HotKeys: []processor.HotKey{{Key: "u", Share: 0.5}}, Inputs: []processor.InputStatus{
+				Epoch: 7, HotKeys: []processor.HotKey{{Key: "u", Share: 0.5}},
+				Inputs: []processor.InputStatus{
 					{Topic: "t", Partition: 1, Offset: 2, End: 3, LSO: 3}}},
 		}}
 	rec := httptest.NewRecorder()
