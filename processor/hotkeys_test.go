@@ -136,6 +136,23 @@ func TestHotKeysInTurns(t *testing.T) {
 	}
 }
 
+// TestHotKeysComeLate: a key that puts another out is not given what that one had.
+func TestHotKeysComeLate(t *testing.T) {
+	r := newHotRig()
+	r.feed(100_000, func(i int) string { return fmt.Sprint("k", i) })
+	r.feed(20_000, func(i int) string {
+		if i%2 == 0 {
+			return "late"
+		}
+		return fmt.Sprint("l", i)
+	})
+	exact := r.share("late")
+	if list := r.hot(); len(list) != 1 || list[0].Key != "late" || list[0].Share > exact ||
+		list[0].Share < exact-hotError {
+		t.Errorf("hot are %v; the sample has %.4f of late", list, exact)
+	}
+}
+
 // TestHotKeysReadAgain: what is read again after an abort counts once; an input that every task
 // reads whole does not count.
 func TestHotKeysReadAgain(t *testing.T) {
