@@ -63,6 +63,9 @@ func (in *Instance) open(p int32) {
 		used: make([]int64, len(in.bind.inputs))}
 	t.inbox.bytes = make([]int64, len(in.bind.inputs))
 	t.inbox.paused = make([]bool, len(in.bind.inputs))
+	if !in.cfg.NoHotKeys {
+		t.hot = newHotMeter(in.bind.inputs, time.Now())
+	}
 	s.task = t
 	in.taskState(p, TaskCreated, "", "")
 	s.work.Add(1)

@@ -76,6 +76,8 @@ type Config struct {
 	SubjectStrategy schemas.SubjectStrategy
 	// NoProvenance leaves out the header that names each output's input record.
 	NoProvenance bool
+	// NoHotKeys keeps the keys that take the most of a task's records out of its status.
+	NoHotKeys bool
 	// Compression of produced batches: none, gzip, snappy, lz4 or zstd. Default snappy.
 	Compression string
 	// Rack names where the instance is; brokers that know their racks let it read inputs and

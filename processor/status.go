@@ -35,6 +35,7 @@ type TaskStatus struct {
 	RestoreDone   float64 // share of the restore that is done, 0 to 1
 	Rung          Rung    // what its state was restored from
 	Checkpoint    CheckpointStatus
+	HotKeys       []HotKey // up to 3, the hottest first; none long after the last commit
 }
 
 // CheckpointStatus is the newest checkpoint of a task, as far as its owner knows.
@@ -114,6 +115,7 @@ func (i *taskInfo) snapshot() TaskStatus {
 		ts.OverlayBytes = i.task.dirty.Load()
 		ts.CacheBytes = i.task.cached.Load()
 		ts.StoredBytes = i.task.stored.Load()
+		ts.HotKeys = i.task.hot.hot(time.Now())
 		if ts.State == TaskRunning {
 			ts.BufferedBytes = i.task.store.Bytes()
 		}

@@ -51,6 +51,7 @@ type task struct {
 	inbox inbox
 	merge *merge
 	ahead *ahead
+	hot   *hotMeter // nil when keys are not to be shown
 
 	closed atomic.Bool  // the instance is closing it; the fetcher must not start it again
 	opened atomic.Int64 // when the open epoch's first record was taken, ns; 0: none
@@ -202,6 +203,7 @@ func (t *task) process(c choice) error {
 			return err
 		}
 		t.ahead.take(c)
+		t.hot.take(c.input, c.rec)
 		if c.deviation { // once only: a step that has to wait is tried again
 			if err := t.deviate(c); err != nil {
 				return err
@@ -394,6 +396,7 @@ func (t *task) applied(fx *Effects) order {
 		t.ahead.forget(fx.Position.Inputs)
 		t.core.applied(fx, t.in.cacheLimit())
 		t.cached.Store(t.core.cacheBytes())
+		t.hot.look(time.Now())
 	}
 }
 

@@ -49,7 +49,8 @@ func (s *fakeState) Status() processor.Status {
 	for p, t := range s.tasks {
 		all.Tasks = append(all.Tasks, processor.TaskStatus{Name: taskName(s.shape.Pipeline, p),
 			State: processor.TaskRunning, Epoch: t.pos.Epoch, RestoreDone: 1,
-			Inputs: []processor.InputStatus{{Topic: "in", Partition: p, Offset: 1, LSO: 1}}})
+			HotKeys: []processor.HotKey{{Key: "u01", Share: 0.25}},
+			Inputs:  []processor.InputStatus{{Topic: "in", Partition: p, Offset: 1, LSO: 1}}})
 	}
 	return all
 }

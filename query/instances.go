@@ -68,16 +68,17 @@ func (s *server) members(r *http.Request) (State, []processor.Member, *Problem) 
 
 // shownTask is a task as its instance sees it.
 type shownTask struct {
-	Task      string           `json:"task"`
-	Instance  string           `json:"instance"`
-	State     string           `json:"state"`
-	Reason    string           `json:"reason,omitempty"`
-	Mend      string           `json:"mend,omitempty"`
-	Epoch     int64            `json:"epoch"`
-	Offsets   map[string]int64 `json:"offsets"`
-	Ends      map[string]int64 `json:"ends"` // last stable offsets as last seen
-	Watermark *time.Time       `json:"watermark"`
-	Restored  float64          `json:"restored"` // 0 to 1
+	Task      string             `json:"task"`
+	Instance  string             `json:"instance"`
+	State     string             `json:"state"`
+	Reason    string             `json:"reason,omitempty"`
+	Mend      string             `json:"mend,omitempty"`
+	Epoch     int64              `json:"epoch"`
+	Offsets   map[string]int64   `json:"offsets"`
+	Ends      map[string]int64   `json:"ends"` // last stable offsets as last seen
+	Watermark *time.Time         `json:"watermark"`
+	Restored  float64            `json:"restored"` // 0 to 1
+	HotKeys   []processor.HotKey `json:"hot_keys"`
 }
 
 // local are the tasks of this instance.
@@ -88,6 +89,7 @@ func localTasks(state State) []shownTask {
 		one := shownTask{Task: t.Name, Instance: shape.Instance, State: string(t.State),
 			Reason: t.Reason, Mend: t.Mend, Epoch: t.Epoch, Offsets: make(map[string]int64),
 			Ends: make(map[string]int64), Restored: t.RestoreDone}
+		one.HotKeys = append([]processor.HotKey{}, t.HotKeys...)
 		if !t.Watermark.IsZero() {
 			one.Watermark = timeOf(t.Watermark.UnixMilli())
 		}
@@ -156,6 +158,11 @@ func (s *server) theirTasks(ctx context.Context, r *http.Request, address string
 	var list []shownTask
 	if err := json.Unmarshal(body, &list); err != nil {
 		return nil, fmt.Errorf("read what %s answers: %w", address, err)
+	}
+	for i := range list {
+		if list[i].HotKeys == nil { // its version knows of none
+			list[i].HotKeys = []processor.HotKey{}
+		}
 	}
 	return list, nil
 }

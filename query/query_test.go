@@ -106,6 +106,7 @@ func TestAnswers(t *testing.T) {
 		{"/v1/pageviews/top", 404, "is an instance of fraud"},
 		{"/v1/state/instances", 200, `"instance":"i0"`},
 		{"/v1/tasks", 200, `"complete":true,"tasks":[{"task":"fraud-0","instance":"i0"`},
+		{"/v1/tasks", 200, `"hot_keys":[{"key":"u01","share":0.25}]`},
 		{"/v1/nothing", 404, "there is no"},
 		{"/openapi.yaml", 200, "openapi: 3.0.3"},
 		{"/openapi.json", 200, `"openapi":"3.0.3"`},

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pawl/internal/survey"
+	"pawl/processor"
 )
 
 // ranch is the fraud service that is looked at and steered.
@@ -97,6 +98,25 @@ func TestStatus(t *testing.T) {
 	if after.State != survey.Stopped || after.Lag != 0 || after.Tasks[0].Epoch <=
 		seen.Tasks[0].Epoch || after.Tasks[0].Watermark == nil || len(after.Notes) != 0 {
 		t.Errorf("after the end: %+v", after)
+	}
+}
+
+// TestStatusNamesHotKeys: the key of a task that takes much, and no other.
+func TestStatusNamesHotKeys(t *testing.T) {
+	hot := func(task string, keys ...processor.HotKey) *survey.Task {
+		return &survey.Task{Task: task, HotKeys: keys}
+	}
+	var out strings.Builder
+	if err := printSurvey(&out, &survey.Report{Tasks: []*survey.Task{
+		hot("fraud-0", processor.HotKey{Key: `a\"b`, Share: 0.437}, processor.HotKey{Key: "c",
+			Share: 0.25}),
+		hot("fraud-1", processor.HotKey{Key: "d", Share: 0.19}), hot("fraud-2")}}); err != nil {
+		t.Fatal(err)
+	}
+	_, lines, _ := strings.Cut(out.String(), "INPUT")
+	_, lines, _ = strings.Cut(lines, "\n")
+	if want := "task fraud-0: the key \"a\\\"b\" takes 44% of its records\n"; lines != want {
+		t.Errorf("printed\n%swant\n%s", lines, want)
 	}
 }
 

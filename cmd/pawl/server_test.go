@@ -108,7 +108,8 @@ func TestStatusReport(t *testing.T) {
 		Tasks: []processor.TaskStatus{
 			{Name: "fraud-0", State: processor.TaskRunning, Watermark: time.UnixMilli(-1 << 62)},
 			{Name: "fraud-1", State: processor.TaskRunning, Watermark: time.UnixMilli(1500),
-				Epoch: 7, Inputs: []processor.InputStatus{
+				Epoch: 7, HotKeys: []processor.HotKey{{Key: "u", Share: 0.5}},
+				Inputs: []processor.InputStatus{
 					{Topic: "t", Partition: 1, Offset: 2, End: 3, LSO: 3}}},
 		}}
 	rec := httptest.NewRecorder()
@@ -121,6 +122,10 @@ func TestStatusReport(t *testing.T) {
 	if got.Tasks[0].Watermark != nil || got.Tasks[1].Watermark.UnixMilli() != 1500 ||
 		got.Tasks[1].Epoch != 7 || got.OpenTransaction != 1.5 || got.Totals.Records != 9 {
 		t.Errorf("came back as %s", rec.Body)
+	}
+	if body := rec.Body.String(); !strings.Contains(body, `"hot_keys":[]`) ||
+		!strings.Contains(body, `"hot_keys":[{"key":"u","share":0.5}]`) {
+		t.Errorf("hot keys came back as %s", body)
 	}
 	if !got.runs(place{"t", 1}) || got.runs(place{"t", 0}) || len(got.places()) != 1 {
 		t.Errorf("places of %s are wrong", rec.Body)

@@ -77,15 +77,16 @@ type statusReport struct {
 
 type taskReport struct {
 	taskReady
-	Epoch         int64         `json:"epoch"`
-	Watermark     *time.Time    `json:"watermark"`
-	OverlayBytes  int64         `json:"overlay_bytes"`
-	CacheBytes    int64         `json:"cache_bytes"`
-	BufferedBytes int64         `json:"buffered_bytes"`
-	RestoreDone   float64       `json:"restore_done"`
-	Rung          string        `json:"restored_from,omitempty"`
-	Checkpoint    string        `json:"checkpoint,omitempty"`
-	Inputs        []inputReport `json:"inputs"`
+	Epoch         int64              `json:"epoch"`
+	Watermark     *time.Time         `json:"watermark"`
+	OverlayBytes  int64              `json:"overlay_bytes"`
+	CacheBytes    int64              `json:"cache_bytes"`
+	BufferedBytes int64              `json:"buffered_bytes"`
+	RestoreDone   float64            `json:"restore_done"`
+	Rung          string             `json:"restored_from,omitempty"`
+	Checkpoint    string             `json:"checkpoint,omitempty"`
+	HotKeys       []processor.HotKey `json:"hot_keys"`
+	Inputs        []inputReport      `json:"inputs"`
 }
 
 // standbyReport is the copy of a task that runs elsewhere.
@@ -125,6 +126,7 @@ func reportStatus(pipeline string, s processor.Status, totals metrics.Totals) st
 			Epoch: t.Epoch, OverlayBytes: t.OverlayBytes, CacheBytes: t.CacheBytes,
 			BufferedBytes: t.BufferedBytes, RestoreDone: t.RestoreDone, Inputs: []inputReport{},
 			Rung: string(t.Rung), Checkpoint: t.Checkpoint.ID,
+			HotKeys: append([]processor.HotKey{}, t.HotKeys...),
 		}
 		// Before a task's first record its watermark lies before all time, which JSON cannot say.
 		if year := t.Watermark.Year(); year > 1 && year <= 9999 {

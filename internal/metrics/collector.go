@@ -18,7 +18,7 @@ type collector struct {
 	restore, watermark, behind      *prometheus.Desc
 	overlay, cache, buffered, epoch *prometheus.Desc
 	rung, checkpoint, stored        *prometheus.Desc
-	standby                         *prometheus.Desc
+	standby, hot                    *prometheus.Desc
 }
 
 func newCollector(status func() processor.Status) *collector {
@@ -55,6 +55,8 @@ func newCollector(status func() processor.Status) *collector {
 			"that runs elsewhere lacks; -1 while that is not known.", "task"),
 		rung: desc("pawl_restore_rung", "1 for what the task's state was restored from: local, "+
 			"local-and-tail, checkpoint-and-tail or changelog.", "task", "rung"),
+		hot: desc("pawl_hot_key_share", "Share of the task's records of the last minutes that its "+
+			"hottest key takes; 0 while none takes 5 %.", "task"),
 		checkpoint: desc("pawl_checkpoint_age_seconds",
 			"Since the task's newest checkpoint was taken; absent while there is none.", "task"),
 	}
@@ -64,7 +66,7 @@ func newCollector(status func() processor.Status) *collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.instance, c.task, c.openTxn, c.lag, c.lsoLag, c.offset,
 		c.restore, c.watermark, c.behind, c.stored, c.overlay, c.cache, c.buffered, c.epoch, c.rung,
-		c.checkpoint, c.standby} {
+		c.checkpoint, c.standby, c.hot} {
 		ch <- d
 	}
 }
@@ -87,6 +89,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.buffered, float64(t.BufferedBytes), t.Name)
 		gauge(c.stored, float64(t.StoredBytes), t.Name)
 		gauge(c.epoch, float64(t.Epoch), t.Name)
+		hottest := 0.0
+		if len(t.HotKeys) > 0 {
+			hottest = t.HotKeys[0].Share
+		}
+		gauge(c.hot, hottest, t.Name)
 		if t.Rung != "" {
 			gauge(c.rung, 1, t.Name, string(t.Rung))
 		}

@@ -154,6 +154,7 @@ func TestSnapshotBecomesGauges(t *testing.T) {
 			Tasks: []processor.TaskStatus{{Name: "fraud-0", State: "RESTORING", Epoch: 9,
 				Watermark: time.UnixMilli(2500), OverlayBytes: 10, CacheBytes: 20,
 				BufferedBytes: 30, StoredBytes: 40, RestoreDone: 0.25,
+				HotKeys: []processor.HotKey{{Key: "u1", Share: 0.4}, {Key: "u2", Share: 0.1}},
 				Inputs: []processor.InputStatus{
 					{Topic: "transactions", Partition: 3, Offset: 5, End: 12, LSO: 11}}}}}
 	})
@@ -171,6 +172,7 @@ func TestSnapshotBecomesGauges(t *testing.T) {
 		`pawl_cache_bytes{pipeline="fraud",task="fraud-0"} 20`,
 		`pawl_buffered_bytes{pipeline="fraud",task="fraud-0"} 30`,
 		`pawl_state_bytes{pipeline="fraud",task="fraud-0"} 40`,
+		`pawl_hot_key_share{pipeline="fraud",task="fraud-0"} 0.4`,
 		`pawl_task_epoch{pipeline="fraud",task="fraud-0"} 9`,
 	)
 	behind := time.Since(time.UnixMilli(2500)).Seconds()

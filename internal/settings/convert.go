@@ -99,6 +99,7 @@ func (s *Settings) Processor() processor.Config {
 		Warmups:             int(s.Int("max.warmup.replicas")),
 		AcceptableLag:       someLag(s.Int("acceptable.recovery.lag")),
 		NoProvenance:        !s.Bool("provenance.header"),
+		NoHotKeys:           !s.Bool("hot.keys"),
 		KafkaOptions:        s.Security().Options(),
 	}
 	if s.Text("schema.registry.url") != "" {

@@ -193,6 +193,9 @@ func engineGuides() []guide {
 		{"provenance.header", "false",
 			"false saves some bytes for each output; `pawl audit` can then only count outputs, " +
 				"not tell what led to each."},
+		{"hot.keys", "false",
+			"false where a key may be personal data that those who read /status, /v1/tasks and " +
+				"`pawl status` must not see; the metric pawl_hot_key_share is then 0, too."},
 	}
 }
 

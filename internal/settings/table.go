@@ -192,6 +192,8 @@ func engine() []Setting {
 			Doc: "Changelog records a copy may lack and still take its task over at once."},
 		{Name: "provenance.header", Default: "true", kind: truth{},
 			Doc: "Name each output's input record in the header pawl.src."},
+		{Name: "hot.keys", Default: "true", kind: truth{},
+			Doc: "Name the keys that take the most of a task's records where tasks are shown."},
 	}
 }
 

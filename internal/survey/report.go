@@ -1,6 +1,10 @@
 package survey
 
-import "time"
+import (
+	"time"
+
+	"pawl/processor"
+)
 
 // States of an application.
 const (
@@ -61,7 +65,9 @@ type Task struct {
 	Restored  *float64   `json:"restored"`
 	Rung      string     `json:"restored_from,omitempty"`
 	Lag       int64      `json:"lag"`
-	Inputs    []*Input   `json:"inputs"`
+	// HotKeys are its instance's word, too.
+	HotKeys []processor.HotKey `json:"hot_keys"`
+	Inputs  []*Input           `json:"inputs"`
 }
 
 // Input is how far a task has come on an input partition.
@@ -88,10 +94,11 @@ type Answer struct {
 
 // TaskAnswer is what an instance says of one of its tasks.
 type TaskAnswer struct {
-	Task     string  `json:"task"`
-	State    string  `json:"state"`
-	Reason   string  `json:"reason"`
-	Mend     string  `json:"mend"`
-	Restored float64 `json:"restore_done"`
-	Rung     string  `json:"restored_from"`
+	Task     string             `json:"task"`
+	State    string             `json:"state"`
+	Reason   string             `json:"reason"`
+	Mend     string             `json:"mend"`
+	Restored float64            `json:"restore_done"`
+	Rung     string             `json:"restored_from"`
+	HotKeys  []processor.HotKey `json:"hot_keys"`
 }

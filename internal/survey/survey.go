@@ -78,7 +78,8 @@ func (s *survey) task(partition int32) *Task {
 	name := fmt.Sprintf("%s-%d", s.o.Pipeline, partition)
 	t := s.tasks[name]
 	if t == nil {
-		t = &Task{Task: name, State: "STOPPED", Inputs: []*Input{}}
+		t = &Task{Task: name, State: "STOPPED", Inputs: []*Input{},
+			HotKeys: []processor.HotKey{}}
 		s.tasks[name] = t
 		s.report.Tasks = append(s.report.Tasks, t)
 	}
@@ -141,6 +142,7 @@ func (s *survey) answered(one *Instance, a *Answer) {
 		restored := told.Restored
 		t.State, t.Reason, t.Mend = told.State, told.Reason, told.Mend
 		t.Restored, t.Rung = &restored, told.Rung
+		t.HotKeys = append(t.HotKeys, told.HotKeys...)
 	}
 }
 

@@ -40,6 +40,9 @@ function placed(instance, tasks) {
 const lag = (t) => Object.entries(t.ends ?? {}).reduce((n, [p, end]) =>
   n + Math.max(0, end - Math.max(0, t.offsets?.[p] ?? end)), 0);
 
+// hot are the keys that take the most of a task's records.
+const hot = (t) => (t.hot_keys ?? []).map((k) => `${k.key} ${f.percent(k.share)}`).join(", ");
+
 function columns(local) {
   return [
     { label: "Task", cell: (t) => t.task },
@@ -52,6 +55,7 @@ function columns(local) {
     { label: "Lag", num: true, cell: (t) => f.count(lag(t)) },
     { label: "Watermark", cell: (t) => f.time(t.watermark) },
     { label: "State in memory", num: true, cell: (t) => f.bytes(local.get(t.task)?.cache_bytes) },
+    { label: "Hot keys", cell: (t) => h("span", { class: "wrap" }, hot(t)) },
     { label: "Why", cell: (t) => (t.reason ? h("span", { class: "wrap" },
       t.reason, t.mend ? `; ${t.mend}` : "") : "") },
   ];
