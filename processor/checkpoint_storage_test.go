@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,7 +65,8 @@ func TestStorageDown(t *testing.T) {
 	k.sameState("a", 0)
 }
 
-// TestStorageHangs: a storage that takes the request and never answers is given up as well.
+// TestStorageHangs: a storage that takes the request and never answers is given up as well. What it
+// said last is told, not that the wait for it was cut short.
 func TestStorageHangs(t *testing.T) {
 	t.Parallel()
 	target := newMoody()
@@ -76,10 +78,18 @@ func TestStorageHangs(t *testing.T) {
 	in.Crash()
 	k.loseDisk("a")
 	target.block(make(chan struct{}))
+	var asked atomic.Int32
+	target.mood(func(string, string) error {
+		if asked.Add(1) == 1 {
+			return errStorageDown
+		}
+		return nil
+	})
 	in = k.run("a")
 	if got := k.restored(1); got.Rung != processor.RungChangelog {
 		t.Errorf("restored %+v", got)
 	}
+	k.said(errStorageDown.Error())
 	left, err := filepath.Glob(filepath.Join(k.dir, "a", "app", "*.restoring"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("a download that was given up is left: %v, %v", left, err)

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -242,13 +243,15 @@ func (l *ladder) fetch() error {
 		l.info.Checkpoint, l.info.DownloadOffset = l.match.ID, l.match.Changelog.Offset
 		l.in.restoring(l.t.partition, l.info)
 	}
+	var said error // by the last try that ended by itself: it tells more than a cancelled one
 	for {
 		ctx, done := w.watched(l.s.ctx)
 		m, skipped, err := series.RestoreLatest(ctx, l.dir()+newSuffix, l.usable,
 			l.in.cfg.Checkpoints.Config.Limits, told)
 		if err != nil && ctx.Err() != nil && l.s.ctx.Err() == nil {
-			err = errors.Join(errSilent, err)
+			err = errors.Join(errSilent, cmp.Or(said, err))
 		}
+		said = err
 		done()
 		if err == nil || errors.Is(err, checkpoint.ErrNone) {
 			l.info.WaitingFor = ""
