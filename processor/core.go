@@ -98,6 +98,7 @@ type core struct {
 	before      int64       // the watermark before the record being stepped
 	counted     []tally     // by the record being stepped
 	trace       RecordTrace // of the record being stepped; nil when nobody follows it
+	kept        bool        // what the record being stepped consists of is in the open epoch
 	uncommitted int64       // bytes of overlay and outputs not yet sealed
 	failure     error       // first failure of the open epoch
 	tripped     error       // the breaker's word on the open epoch
@@ -195,7 +196,7 @@ func (c *core) step(input int, rec *kgo.Record) (err error) {
 			err = recovered(r, input, rec)
 		}
 	}()
-	c.counted = c.counted[:0]
+	c.counted, c.kept = c.counted[:0], false
 	if len(c.poison) > 0 {
 		if why, ok := c.poison[place{input, rec.Offset}]; ok {
 			c.dead(input, rec, why)
@@ -273,6 +274,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("handler panicked: %v",
 
 // skip moves past a control record: an offset without content.
 func (c *core) skip(input int, rec *kgo.Record) {
+	c.kept = false
 	in := &c.position.Inputs[input]
 	in.Gaps += rec.Offset + 1 - in.Offset
 	in.Offset = rec.Offset + 1
@@ -419,7 +421,9 @@ func (c *core) aside(kind string, rec *kgo.Record, to boundTopic, why ...kgo.Rec
 	return nil
 }
 
+// copyTo adds an output that has rec's key, value and time, and shares their memory.
 func (c *core) copyTo(topic string, rec *kgo.Record) *kgo.Record {
+	c.kept = true
 	r := c.fx.output()
 	r.Topic, r.Key, r.Value, r.Timestamp = topic, rec.Key, rec.Value, rec.Timestamp
 	size := int64(len(rec.Key) + len(rec.Value))
