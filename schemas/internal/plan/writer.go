@@ -184,6 +184,9 @@ func (b *builder) writeArray(t reflect.Type, s *avro.ArraySchema) (WriteFunc, er
 		return nil, fmt.Errorf("items: %w", err)
 	}
 	size := t.Elem().Size()
+	if offsets := longs(t.Elem(), s.Items()); offsets != nil {
+		return writeRows(offsets, size), nil
+	}
 	return func(dst []byte, p unsafe.Pointer) ([]byte, error) {
 		// Every slice has the same header: only the length and the address are used.
 		slice := *(*[]struct{})(p)
