@@ -123,6 +123,6 @@ func (g *generation) emptied() *generation {
 	}
 	clear(g.at)
 	clear(g.cells)
-	return &generation{id: new(generationID), at: g.at, cells: g.cells[:0], free: append(g.free, g.chunks...),
-		largest: largest}
+	return &generation{id: new(generationID), at: g.at, cells: g.cells[:0],
+		free: append(g.free, g.chunks...), largest: largest}
 }
