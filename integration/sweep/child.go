@@ -68,7 +68,8 @@ func (c *child) listens() (bool, error) {
 	return found && whole, nil
 }
 
-// await asks again and again until the answer is yes. It fails when the instance ends first.
+// await asks again and again until the answer is yes, which need not be at once: an error may pass.
+// It fails when the instance ends first, or the limit has passed.
 func (c *child) await(ctx context.Context, what string, limit time.Duration,
 	ask func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -77,18 +78,19 @@ func (c *child) await(ctx context.Context, what string, limit time.Duration,
 	defer tick.Stop()
 	for {
 		yes, err := ask()
-		if yes || err != nil {
-			return err
+		if yes && err == nil {
+			return nil
 		}
 		select {
 		case <-tick.C:
+			continue
 		case <-c.Done():
-			return fmt.Errorf("%s ended before it %s; it last said:\n%s", c.Name(), what,
-				c.Tail(tailLines))
+			err = errors.Join(fmt.Errorf("ended with exit code %d", c.ExitCode()), err)
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w before it %s; it last said:\n%s", c.Name(), ctx.Err(), what,
-				c.Tail(tailLines))
+			err = errors.Join(ctx.Err(), err)
 		}
+		return fmt.Errorf("%s, before it %s: %w; it last said:\n%s", c.Name(), what, err,
+			c.Tail(tailLines))
 	}
 }
 

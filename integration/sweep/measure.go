@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"golang.org/x/sync/errgroup"
 
 	"pawl/pipelines/fraud"
@@ -170,9 +169,6 @@ func (u *run) committed(ctx context.Context) (int64, error) {
 	if err == nil {
 		err = offsets.Error()
 	}
-	if kerr.IsRetriable(err) {
-		return 0, nil // a coordinator that is still being made
-	}
 	if err != nil {
 		return 0, fmt.Errorf("fetch offsets of %s: %w", u.app, err)
 	}
@@ -224,6 +220,10 @@ func (r *Result) between(app string, from, to moment) {
 	r.StateChanges = counted("pawl_state_changes_total")
 	r.Sent = counted("pawl_kafka_write_bytes_total")
 	r.Received = counted("pawl_kafka_read_bytes_total")
+	r.SentBy = map[string]int64{}
+	for _, client := range []string{"fetch", "produce", "group", "admin"} {
+		r.SentBy[client] = counted("pawl_kafka_write_bytes_total", `client="`+client+`"`)
+	}
 	r.Changelog = counted("pawl_kafka_produce_compressed_bytes_total",
 		`topic="`+app+`-fraud-changelog"`)
 	r.PawlUser, r.PawlSystem = to.pawl.user-from.pawl.user, to.pawl.system-from.pawl.system

@@ -33,6 +33,9 @@ type Result struct {
 	Sent         int64   `json:"sent_bytes"` // to the broker
 	Received     int64   `json:"received_bytes"`
 	Changelog    int64   `json:"changelog_bytes"` // as sent, compressed; in Sent too
+	// Sent by which of the instance's clients: fetch asks for records, produce has the
+	// transactions, group beats, admin asks for offsets.
+	SentBy map[string]int64 `json:"sent_bytes_by_client"`
 
 	WholeEvents int64 `json:"whole_events"`      // all that were processed
 	PawlDisk    int64 `json:"pawl_disk_bytes"`   // written for all, up to the last spill
