@@ -124,19 +124,17 @@ func (u *run) running(ctx context.Context) func() (bool, error) {
 }
 
 // window measures from the first commit after half of the events to the one that covers the last.
-// Both ends are at commits, so that no epoch is counted in part.
+// Both ends are at commits, as they are seen, so that no epoch is counted in part.
 func (u *run) window(ctx context.Context, r *Result) error {
 	limit := workLimit
 	if u.point.Rate > 0 {
 		limit += time.Duration(u.point.Events) * time.Second / time.Duration(u.point.Rate)
 	}
 	var from, to moment
-	var before int64
 	half := u.point.Events / 2
 	err := u.child.await(ctx, "had processed half of the events", limit, func() (bool, error) {
 		now, err := u.committed(ctx)
-		if now < half || now == before || before < half {
-			before = now
+		if now < half || err != nil {
 			return false, err
 		}
 		from, err = u.look(ctx, now)
