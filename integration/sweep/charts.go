@@ -53,7 +53,7 @@ func charts(all []Result) ([]Chart, error) {
 	rate := Chart{File: "cost-rate.svg", Title: "Cores used at a rate, 4 partitions",
 		X: Axis{"events per second", true}, Y: Axis{Label: "cores"}}
 	paced := slices.DeleteFunc(along(list, factorRate, pace), func(g group) bool {
-		return g.point.Rate == 0 || g.point.Partitions != 4
+		return g.point.Rate == 0 || g.point.Partitions != 4 || g.point.LingerMS > 0
 	})
 	for _, name := range []string{"pawl CPU", "broker CPU"} {
 		f := m.formula(name)

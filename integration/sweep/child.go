@@ -39,6 +39,7 @@ func (st *stage) startChild(ctx context.Context, app string, p Point) (*child, e
 		"state.dir":       filepath.Join(dir, "state"),
 		"http.listen":     "127.0.0.1:0",
 		"commit.interval": fmt.Sprintf("%dms", p.IntervalMS),
+		"commit.linger":   fmt.Sprintf("%dms", p.LingerMS),
 		"memory.max":      fmt.Sprintf("%dMiB", p.MemoryMB),
 		"log.level":       "info",
 	} {

@@ -22,33 +22,43 @@ func someResults(path string) ([]Result, error) {
 }
 
 func fitCommand() *cobra.Command {
-	return &cobra.Command{
+	var page string
+	cmd := &cobra.Command{
 		Use:   "fit FILE",
 		Short: "Fit the model, and tell by how much it is off at each point",
-		Long: `Fit the formulas of docs/cost-model.md by least squares to all measurements of FILE, and
-write the tables of that page: what was measured, the coefficients, what a million
-events and a thousand partitions cost, by how many percent each formula is off at
-each point, and the goals.
+		Long: `Fit the formulas of docs/cost-model.md by least squares to all measurements of FILE,
+and write the tables of that page: what was measured, the coefficients, what a
+million events and a thousand partitions cost, by how many percent each formula is
+off at each point, and the goals.
 
 A formula is held against the measurements twice: with what was counted in the
-window (transactions, changes of state), and from what a deployer knows alone.`,
-		Args: cobra.ExactArgs(1),
+window (transactions, changes of state), and from what a deployer knows alone.
+
+--page replaces what stands in a page between the lines
+"<!-- generated: sweep fit -->" and "<!-- end -->" by the tables.`,
+		Example: `  go run ./integration/sweep fit docs/cost-model.jsonl --page docs/cost-model.md`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			all, err := someResults(args[0])
 			if err != nil {
 				return err
 			}
+			if page != "" {
+				return rewrite(page, all)
+			}
 			return report(cmd.OutOrStdout(), all)
 		},
 	}
+	cmd.Flags().StringVar(&page, "page", "", "write the tables into this page instead")
+	return cmd
 }
 
 func plotCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "plot FILE DIR",
 		Short: "Draw the plots of docs/cost-model.md into DIR",
-		Long: `Draw the plots of docs/cost-model.md, SVG files named cost-….svg, into DIR. What draws
-them is a module of its own, integration/sweep/draw, which go run builds.`,
+		Long: `Draw the plots of docs/cost-model.md, SVG files named cost-….svg, into DIR. What
+draws them is a module of its own, integration/sweep/draw, which go run builds.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			all, err := someResults(args[0])

@@ -11,9 +11,10 @@
 // and bytes to and from disk are those of /proc; bytes to and from the broker are those of the
 // instance's own metrics, counted by hooks of its Kafka clients.
 //
-// Files, in order of use: main.go (the commands), grid.go (the points), results.go (the file),
-// schedule.go (what is left, in which order, and how long it takes), stage.go (servers, and the
-// program), child.go (an instance), probe.go (/proc and /metrics), measure.go (one point),
-// drivers.go (what causes cost), model.go (the formulas), leastsquares.go, report.go (tables),
-// charts.go (what is drawn; the module in draw/ does it).
+// Files, in order of use: main.go (the commands, and sweep run), grid.go (the points), results.go
+// (the file), schedule.go (what is left, in which order, and how long it takes), stage.go (servers,
+// the program, topics and load), child.go (an instance), probe.go (/proc and /metrics), measure.go
+// (one point); commands.go (sweep fit and sweep plot), groups.go (a point with its rounds),
+// drivers.go (what causes cost), model.go (the formulas), leastsquares.go, report.go and goals.go
+// (tables), page.go (where they go), charts.go (what is drawn; the module in draw/ does it).
 package main

@@ -50,7 +50,7 @@ func planned(p Point, events, rate, cycle float64) drivers {
 	d := fixed(p, events)
 	interval := float64(p.IntervalMS) / 1e3
 	if p.Rate > 0 {
-		interval = cycle // an epoch is sealed as soon as the one before is committed
+		interval = float64(p.LingerMS) / 1e3 // at 0, one follows as soon as it can
 	}
 	transactions := events / rate / max(interval, cycle)
 	each := rate * max(interval, cycle) // events in a transaction

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -40,7 +41,7 @@ func invent(t *testing.T) []Result {
 		m.formulas = append(m.formulas, f)
 	}
 	var all []Result
-	for i, s := range (grid{events: 2_000_000, paced: 40 * time.Second}).steps() {
+	for i, s := range (grid{events: 2_000_000, covered: 4, paced: 40 * time.Second}).steps() {
 		r := Result{Factor: s.Factor, Point: s.Point, WholeEvents: s.Point.Events,
 			Events: s.Point.Events / 2}
 		rate := float64(s.Point.Rate)
@@ -183,6 +184,8 @@ func TestDrivers(t *testing.T) {
 			perTransaction, 1},
 		{"paced", change(func(p *Point) { p.Rate, p.Partitions = 1000, 64 }), 10_000, 1000,
 			perTaskEpoch, 64 - 54.7418},
+		{"lingering", change(func(p *Point) { p.Rate, p.LingerMS = 1000, 100 }), 10_000, 1000,
+			perTransaction, 0.1},
 		{"paced", change(func(p *Point) { p.Rate = 1000 }), 10_000, 1000, perLoaded, 0.01},
 		// Half of 20,000 events change as above, the other half is one entry.
 		{"hot", change(func(p *Point) { p.Hot = 0.5 }), 1e6, 200_000, perChange,
@@ -256,5 +259,29 @@ func TestReport(t *testing.T) {
 				t.Errorf("%s: series %s has %d points", c.File, s.Name, len(s.Points))
 			}
 		}
+	}
+}
+
+// TestPage: the tables of docs/cost-model.md are those of the measurements beside it.
+func TestPage(t *testing.T) {
+	const data, page = "../../docs/cost-model.jsonl", "../../docs/cost-model.md"
+	all, err := someResults(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := renew(string(have), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(have) != want {
+		t.Errorf("%s is not what %s gives; run go run ./integration/sweep fit "+
+			"docs/cost-model.jsonl --page docs/cost-model.md", page, data)
+	}
+	if _, err := renew("no tables", all); err == nil {
+		t.Error("a page without a place for tables was renewed")
 	}
 }

@@ -26,7 +26,10 @@ func goals(w io.Writer, list []group) {
 	}
 	cpu, speed := perMillion((*Result).PawlCPU), (*Result).perSecond
 	unchanged := is(func(*Point) {})
-	large := func(p, base Point) bool { return p == grid{events: base.Events}.large() }
+	large := func(p, base Point) bool {
+		base.Keys, base.Events = largeKeys, p.Events
+		return p == base
+	}
 	head(w, "Goals", "goal", "measured", "ratio", "met")
 	for _, g := range []goal{
 		{"64 partitions cost under 1.3× of 4, CPU per event",

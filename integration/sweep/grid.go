@@ -15,6 +15,7 @@ type Point struct {
 	Partitions int     `json:"partitions"`
 	Padding    int     `json:"padding_bytes"`
 	IntervalMS int     `json:"commit_interval_ms"`
+	LingerMS   int     `json:"commit_linger_ms"`
 	MemoryMB   int     `json:"memory_max_mib"`
 }
 
@@ -24,8 +25,9 @@ func (p Point) String() string {
 	if p.Rate > 0 {
 		rate = fmt.Sprintf("%d/s", p.Rate)
 	}
-	return fmt.Sprintf("%s, %d events, %d keys, hot %.1f, %d partitions, +%d B, %d ms, %d MiB",
-		rate, p.Events, p.Keys, p.Hot, p.Partitions, p.Padding, p.IntervalMS, p.MemoryMB)
+	return fmt.Sprintf("%s, %d events, %d keys, hot %.1f, %d partitions, +%d B, %d ms, "+
+		"linger %d ms, %d MiB", rate, p.Events, p.Keys, p.Hot, p.Partitions, p.Padding,
+		p.IntervalMS, p.LingerMS, p.MemoryMB)
 }
 
 // Names of the factors. A point is a member of the factor that it differs from the base in.
@@ -51,6 +53,7 @@ func known(name string) bool { return slices.Contains(factors, name) }
 type grid struct {
 	events  int64         // of a flat out point
 	paced   time.Duration // of a paced one
+	covered int           // events that a key has at least in the points with most keys
 	factors []string      // those wanted; none means all
 }
 
@@ -59,10 +62,6 @@ type step struct {
 	Factor string
 	Point  Point
 }
-
-// coveredKeys is how many events a key has at least in a flat out point: fewer, and most of them
-// would be first ones.
-const coveredKeys = 4
 
 // baseMemoryMB is what memory.max is by default on a machine with 4 GiB and more.
 const baseMemoryMB = 2048
@@ -73,11 +72,14 @@ func (g grid) base() Point {
 		MemoryMB: baseMemoryMB}
 }
 
+// largeKeys is how many users there are at most.
+const largeKeys = 1_000_000
+
 // large is the point with so many keys that a small budget holds a twentieth of their state.
 func (g grid) large() Point {
 	p := g.base()
-	p.Keys = 1_000_000
-	p.Events = max(p.Events, coveredKeys*int64(p.Keys))
+	p.Keys = largeKeys
+	p.Events = max(p.Events, int64(g.covered)*int64(p.Keys))
 	return p
 }
 
@@ -108,6 +110,7 @@ func (g grid) steps() []step {
 	for _, n := range []int{16, 64} {
 		add(factorRate, func(p *Point) { g.pace(p, 5000); p.Partitions = n })
 	}
+	add(factorRate, func(p *Point) { g.pace(p, 5000); p.LingerMS = 100 })
 	return slices.DeleteFunc(all, func(s step) bool {
 		return len(g.factors) > 0 && !slices.Contains(g.factors, s.Factor)
 	})

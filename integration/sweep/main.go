@@ -29,8 +29,8 @@ func command(out io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sweep",
 		Short: "Measure what fraud velocity costs while one thing at a time changes",
-		Long: `Measure what fraud velocity costs on a real broker while one thing at a time changes, and
-fit the model of docs/cost-model.md to it.
+		Long: `Measure what fraud velocity costs on a real broker while one thing at a time changes,
+and fit the model of docs/cost-model.md to it.
 
   go run ./integration/sweep run sweep.jsonl --repeat 3
   go run ./integration/sweep fit sweep.jsonl
@@ -77,11 +77,13 @@ on all of them alike. A point and round that FILE has are left out.`,
 	f := cmd.Flags()
 	f.Int64Var(&o.grid.events, "events", 2_000_000, "how many events a flat out point has")
 	f.DurationVar(&o.grid.paced, "paced-for", 40*time.Second, "how long a paced point takes")
+	f.IntVar(&o.grid.covered, "events-per-key", 4, "how many a user has at least where there are "+
+		"most users: with fewer, most are first ones")
 	f.StringSliceVar(&o.grid.factors, "factors", nil,
 		"only these: "+strings.Join(factors, ", "))
 	f.IntVar(&o.repeat, "repeat", 3, "how many rounds")
-	f.StringVar(&o.dir, "dir", "", "where servers and state have their files; default a new folder "+
-		"below the system's for temporary ones, which is removed")
+	f.StringVar(&o.dir, "dir", "", "where servers and state have their files; default a new "+
+		"folder among the temporary ones, which is removed")
 	f.BoolVar(&o.verify, "verify", true, "in the first round, compare all output and state with "+
 		"the oracle")
 	f.BoolVar(&o.list, "list", false, "only tell what is to be measured")
@@ -97,6 +99,10 @@ func (o *runOptions) check() error {
 	if o.grid.paced < time.Second {
 		faults = append(faults, fmt.Errorf("--paced-for=%v is too short; give 1s or more",
 			o.grid.paced))
+	}
+	if o.grid.covered < 1 {
+		faults = append(faults, fmt.Errorf("--events-per-key=%d is out of range; give 1 or more",
+			o.grid.covered))
 	}
 	if o.repeat < 1 {
 		faults = append(faults, fmt.Errorf("--repeat=%d is out of range; give 1 or more", o.repeat))

@@ -130,7 +130,7 @@ func (q *quantity) widen(d drivers, r *Result) {
 func (m *model) fitCycle(points []Result) error {
 	var equations []equation
 	for i := range points {
-		if r := &points[i]; r.Point.Rate > 0 {
+		if r := &points[i]; r.Point.Rate > 0 && r.Point.LingerMS == 0 {
 			equations = append(equations, equation{[]float64{1, float64(r.Point.Partitions)},
 				r.Seconds / float64(r.Epochs)})
 		}

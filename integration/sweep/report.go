@@ -84,7 +84,11 @@ func (g *group) name() string {
 	case factorPadding:
 		return fmt.Sprintf("records %d B larger", p.Padding)
 	case factorRate:
-		return fmt.Sprintf("%d/s, %d partitions", p.Rate, p.Partitions)
+		name := fmt.Sprintf("%d/s, %d partitions", p.Rate, p.Partitions)
+		if p.LingerMS > 0 {
+			name += fmt.Sprintf(", `commit.linger` %d ms", p.LingerMS)
+		}
+		return name
 	}
 	return fmt.Sprintf("base: %d users, %d partitions, %d ms", p.Keys, p.Partitions, p.IntervalMS)
 }

@@ -118,7 +118,7 @@ func (s *series) add(p *plot.Plot, n int) error {
 		points[i].X, points[i].Y = at[0], at[1]
 	}
 	colour := n
-	if paired := strings.HasSuffix(s.Name, ", model") || strings.HasSuffix(s.Name, ", measured"); paired {
+	if strings.HasSuffix(s.Name, ", model") || strings.HasSuffix(s.Name, ", measured") {
 		colour = n / 2
 	}
 	if s.Line {
