@@ -55,8 +55,6 @@ func short(v float64) string {
 	switch a := math.Abs(v); {
 	case a == 0:
 		return "0"
-	case a >= 1000:
-		return fmt.Sprintf("%.0f", v)
 	case a >= 100:
 		return fmt.Sprintf("%.0f", v)
 	case a >= 10:
@@ -185,7 +183,7 @@ func (m *model) residuals(w io.Writer, list []group) {
 		cells := []string{g.name()}
 		for n := range m.formulas {
 			off := m.off(&m.formulas[n], g)
-			cells = append(cells, fmt.Sprintf("%+.0f / %+.0f", off[0], off[1]))
+			cells = append(cells, percent(off[0])+" / "+percent(off[1]))
 			for k := range off {
 				worst[n][k] = append(worst[n][k], math.Abs(off[k]))
 			}
@@ -203,6 +201,14 @@ func (m *model) residuals(w io.Writer, list []group) {
 		}
 		row(w, cells...)
 	}
+}
+
+// percent is a whole number with its sign.
+func percent(v float64) string {
+	if math.Abs(v) < 0.5 {
+		return "0"
+	}
+	return fmt.Sprintf("%+.0f", v)
 }
 
 // off is by how many percent a formula is off at a point, in the middle of its rounds.

@@ -43,7 +43,7 @@ type Result struct {
 	PeakRSS     int64 `json:"peak_rss_bytes"`    // ever
 	CacheBytes  int64 `json:"cache_bytes"`       // decoded state at the end
 	StoreBytes  int64 `json:"store_bytes"`       // on disk at the end
-	Verified    bool  `json:"verified"`          // all output and state, by the oracle; else not asked
+	Verified    bool  `json:"verified"`          // by the oracle; else not asked
 }
 
 // Machine says where a measurement was taken, and what else went on.

@@ -157,7 +157,7 @@ func (st *stage) verify(ctx context.Context, app string) error {
 	}
 	defer source.Close()
 	report, err := verify.Check(ctx, verify.Options{ApplicationID: app,
-		Spec: fraud.Spec(fraud.Config{}).WithPrefix(topic(app, "")),
+		Spec:   fraud.Spec(fraud.Config{}).WithPrefix(topic(app, "")),
 		Source: source, Registry: st.schemas()})
 	if err != nil {
 		return fmt.Errorf("verify %s: %w", app, err)

@@ -136,7 +136,8 @@ func TestFlags(t *testing.T) {
 	if err == nil {
 		t.Fatal("nothing is wrong")
 	}
-	for _, flag := range []string{"--events", "--paced-for", "--repeat", "--events-per-key", "--factors=shape"} {
+	for _, flag := range []string{"--events", "--paced-for", "--repeat", "--events-per-key",
+		"--factors=shape"} {
 		if !strings.Contains(err.Error(), flag) {
 			t.Errorf("%v does not name %s", err, flag)
 		}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -83,9 +85,15 @@ var colours = []color.Color{color.RGBA{0x1f, 0x5f, 0xa8, 0xff}, color.RGBA{0xc2,
 // svg draws a chart.
 func (c *chart) svg() (string, error) {
 	p := plot.New()
+	for _, style := range []*draw.TextStyle{&p.Title.TextStyle, &p.X.Label.TextStyle,
+		&p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle} {
+		style.Font.Variant = "Sans"
+	}
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.Title, c.X.Label, c.Y.Label
 	p.Title.Padding = vg.Points(8)
-	p.Legend.Top = true
+	// Its words stand to the right of its signs, so that a browser's font may be wider than ours.
+	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, vg.Points(8)
+	p.Legend.Padding = vg.Points(2)
 	p.Add(plotter.NewGrid())
 	drawn := 0
 	for _, s := range c.Series {
@@ -102,13 +110,35 @@ func (c *chart) svg() (string, error) {
 	}
 	c.X.shape(&p.X)
 	c.Y.shape(&p.Y)
+	if at := c.columns(); len(at) <= maxColumns {
+		p.X.Tick.Marker = plot.ConstantTicks(at)
+	}
 	canvas := vgsvg.New(width, height)
 	p.Draw(draw.New(canvas))
 	var text strings.Builder
 	if _, err := canvas.WriteTo(&text); err != nil {
 		return "", err
 	}
-	return text.String(), nil
+	// Whoever looks need not have the font.
+	return strings.ReplaceAll(text.String(), "font-family:Liberation Sans;",
+		"font-family:Liberation Sans,Arial,Helvetica,sans-serif;"), nil
+}
+
+// maxColumns is for how many places on the X axis each has a tick of its own.
+const maxColumns = 6
+
+// columns are ticks where the chart has points.
+func (c *chart) columns() []plot.Tick {
+	var ticks []plot.Tick
+	for _, s := range c.Series {
+		for _, at := range s.Points {
+			if !slices.ContainsFunc(ticks, func(t plot.Tick) bool { return t.Value == at[0] }) {
+				ticks = append(ticks, plot.Tick{Value: at[0],
+					Label: strconv.FormatFloat(at[0], 'f', -1, 64)})
+			}
+		}
+	}
+	return ticks
 }
 
 // add draws a series: a measured one in points, the model's in a line of the same colour.
@@ -149,5 +179,5 @@ func (a axis) shape(to *plot.Axis) {
 		to.Min, to.Max = to.Min/1.3, to.Max*1.3
 		return
 	}
-	to.Min, to.Max = 0, to.Max*1.3
+	to.Min, to.Max = 0, to.Max*1.4
 }
