@@ -89,24 +89,41 @@ func taking(p Point, events float64) float64 {
 func changesPerEvent(p Point, events float64) float64 {
 	keys, others := float64(p.Keys), events*(1-p.Hot)
 	changed := keys * (1 - math.Exp(-others/keys))
-	if perKey(p) > slotsMax {
-		changed += others
-	}
+	changed += others * trees(p)
 	if p.Hot > 0 {
 		changed += min(1, events*p.Hot)
 	}
 	return changed / events
 }
 
-// perKey is how many transactions are in the window of a key that is not hot, on average over the
-// half of the events that counts.
-func perKey(p Point) float64 {
+// began is the share of a point's events that come before what counts.
+func began(p Point) float64 {
+	if p.Rate == 0 {
+		return 0
+	}
+	return pacedFrom
+}
+
+// filled is how many events fill the windows: those of a span.
+func filled(p Point) float64 {
 	pace := float64(calmPace)
 	if p.Rate > 0 {
 		pace = float64(p.Rate)
 	}
-	return (1 - p.Hot) * min(pace*spanSeconds, float64(p.Events)*3/4) / float64(p.Keys)
+	return pace * spanSeconds
 }
 
-// slots is how many slots an entry has that changes.
-func slots(p Point) float64 { return min(perKey(p), slotsMax) }
+// slots is how many slots an entry has that changes, on average over the events that count.
+func slots(p Point) float64 {
+	so := float64(p.Events) * (began(p) + 1) / 2 // that came so far
+	return min((1-p.Hot)*min(filled(p), so)/float64(p.Keys), slotsMax)
+}
+
+// trees is for which share of the events that count a key that is not hot has a tree.
+func trees(p Point) float64 {
+	needed := slotsMax * float64(p.Keys) / (1 - p.Hot) // events until keys have so many slots
+	if needed > filled(p) {
+		return 0
+	}
+	return max(1-max(needed/float64(p.Events), began(p)), 0) / (1 - began(p))
+}

@@ -60,7 +60,8 @@ func runCommand() *cobra.Command {
 		Short: "Measure what FILE does not have yet, a line for each measurement",
 		Long: `Start a broker and a registry of its own (make servers fetches them), and measure one
 point after another: topics, load, one pawl run as a child process. The window that
-counts begins at half of the events and ends with the commit that covers the last.
+counts begins with the first commit, at a rate with the first after a quarter of the
+events, and ends with the commit that covers the last.
 
 Each round has every point once, so that what changes on the machine with time falls
 on all of them alike. A point and round that FILE has are left out.`,
@@ -154,20 +155,38 @@ func (o *runOptions) run(ctx context.Context, out io.Writer, path string) (err e
 	if _, err := st.measure(ctx, warm, false); err != nil {
 		return fmt.Errorf("warm the broker up: %w", err)
 	}
+	return o.each(ctx, out, st, path, todo, progress)
+}
+
+// failuresMax is after how many measurements one after the other that could not be made a sweep is
+// given up: it is not the point, then.
+const failuresMax = 3
+
+// each makes one measurement after another. One that fails is told, and left for the next run.
+func (o *runOptions) each(ctx context.Context, out io.Writer, st *stage, path string, todo []turn,
+	progress *estimate) error {
+	var failed []error
+	inRow := 0
 	for _, t := range todo {
 		began := time.Now()
 		r, err := st.measure(ctx, t.Point, o.verify && t.round == 0)
+		progress.finished(t, time.Since(began))
 		if err != nil {
-			return fmt.Errorf("measure %v, round %d: %w", t.Point, t.round+1, err)
+			failed = append(failed, fmt.Errorf("measure %v, round %d: %w", t.Point, t.round+1, err))
+			fmt.Fprintf(out, "%v: %-10s %v: failed\n", progress, t.Factor, t.Point)
+			if inRow++; inRow == failuresMax || ctx.Err() != nil {
+				break
+			}
+			continue
 		}
+		inRow = 0
 		r.Factor, r.Round = t.Factor, t.round
 		if err := appendResult(path, r); err != nil {
 			return err
 		}
-		progress.finished(t, time.Since(began))
 		fmt.Fprintf(out, "%v: %-10s %v: %.0f events/s, %.2f CPU s per million, broker %.2f\n",
 			progress, t.Factor, t.Point, r.perSecond(), r.PawlCPU()/r.millions(),
 			r.BrokerCPU()/r.millions())
 	}
-	return nil
+	return errors.Join(failed...)
 }

@@ -123,18 +123,23 @@ func (u *run) running(ctx context.Context) func() (bool, error) {
 	}
 }
 
-// window measures from the first commit after half of the events to the one that covers the last.
-// Both ends are at commits, as they are seen, so that no epoch is counted in part.
+// pacedFrom is the share of a paced point's events after which its window begins. That of a flat out
+// point begins with the first commit: what is fetched ahead before it is little, and later it may be
+// all.
+const pacedFrom = 0.25
+
+// window measures from a commit to the one that covers the last event: both ends are commits, as
+// they are seen, so that no epoch is counted in part.
 func (u *run) window(ctx context.Context, r *Result) error {
 	limit := workLimit
 	if u.point.Rate > 0 {
 		limit += time.Duration(u.point.Events) * time.Second / time.Duration(u.point.Rate)
 	}
 	var from, to moment
-	half := u.point.Events / 2
-	err := u.child.await(ctx, "had processed half of the events", limit, func() (bool, error) {
+	enough := max(int64(float64(u.point.Events)*began(u.point)), 1)
+	err := u.child.await(ctx, "had processed enough to begin", limit, func() (bool, error) {
 		now, err := u.committed(ctx)
-		if now < half || err != nil {
+		if now < enough || err != nil {
 			return false, err
 		}
 		from, err = u.look(ctx, now)
@@ -217,7 +222,6 @@ func (r *Result) between(app string, from, to moment) {
 	r.TaskEpochs = counted("pawl_task_epoch")
 	r.StateChanges = counted("pawl_state_changes_total")
 	r.Sent = counted("pawl_kafka_write_bytes_total")
-	r.Received = counted("pawl_kafka_read_bytes_total")
 	r.SentBy = map[string]int64{}
 	for _, client := range []string{"fetch", "produce", "group", "admin"} {
 		r.SentBy[client] = counted("pawl_kafka_write_bytes_total", `client="`+client+`"`)
@@ -255,6 +259,7 @@ func (u *run) settle(ctx context.Context, r *Result, broker usage) error {
 	}
 	r.WholeEvents = u.point.Events
 	r.PawlDisk, r.BrokerDisk = pawl.written, brokerNow.written-broker.written
+	r.Received = m.sum("pawl_kafka_read_bytes_total")
 	r.CacheBytes, r.StoreBytes = m.sum("pawl_cache_bytes"), m.sum("pawl_state_bytes")
 	r.PeakRSS, err = u.child.PeakRSS()
 	return err

@@ -27,7 +27,7 @@ func quantities() []quantity {
 		{"sent to the broker", "MB", func(r *Result) float64 { return float64(r.Sent) / mega },
 			[]string{perEvent, perChange, perSlot, perTransaction, perTaskEpoch}, false},
 		{"received from it", "MB", func(r *Result) float64 { return float64(r.Received) / mega },
-			[]string{perEvent, perTransaction, perTaskEpoch, perPaddedGB}, false},
+			[]string{perEvent, perTransaction, perTaskEpoch, perPaddedGB}, true},
 		{"changelog", "MB", func(r *Result) float64 { return float64(r.Changelog) / mega },
 			[]string{perChange, perSlot, perTaskEpoch}, false},
 		{"pawl disk", "MB", func(r *Result) float64 { return float64(r.PawlDisk) / mega },

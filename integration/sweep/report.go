@@ -111,7 +111,7 @@ func measured(w io.Writer, list []group) {
 				of(func(r *Result) float64 { return r.PawlSystem })+")",
 			of((*Result).BrokerCPU),
 			of(func(r *Result) float64 { return float64(r.Sent) / mega }),
-			of(func(r *Result) float64 { return float64(r.Received) / mega }),
+			whole(func(r *Result) int64 { return r.Received }),
 			of(func(r *Result) float64 { return float64(r.Changelog) / mega }),
 			whole(func(r *Result) int64 { return r.PawlDisk }),
 			whole(func(r *Result) int64 { return r.BrokerDisk }),

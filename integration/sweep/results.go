@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Result is one measurement: a line of the file. What is counted is counted in the window, from
-// half of the events to the commit that covers the last one, except where a field says otherwise.
+// Result is one measurement: a line of the file. What is counted is counted in the window, which
+// ends with the commit that covers the last event, except where a field says otherwise.
 type Result struct {
 	Factor string    `json:"factor"`
 	Round  int       `json:"round"`
@@ -30,14 +30,14 @@ type Result struct {
 	PawlSystem   float64 `json:"pawl_system_s"` //
 	BrokerUser   float64 `json:"broker_user_s"` //
 	BrokerSystem float64 `json:"broker_system_s"`
-	Sent         int64   `json:"sent_bytes"` // to the broker
-	Received     int64   `json:"received_bytes"`
+	Sent         int64   `json:"sent_bytes"`      // to the broker
 	Changelog    int64   `json:"changelog_bytes"` // as sent, compressed; in Sent too
 	// Sent by which of the instance's clients: fetch asks for records, produce has the
 	// transactions, group beats, admin asks for offsets.
 	SentBy map[string]int64 `json:"sent_bytes_by_client"`
 
 	WholeEvents int64 `json:"whole_events"`      // all that were processed
+	Received    int64 `json:"received_bytes"`    // for all: much is fetched ahead of the window
 	PawlDisk    int64 `json:"pawl_disk_bytes"`   // written for all, up to the last spill
 	BrokerDisk  int64 `json:"broker_disk_bytes"` // the same; of a paced point with its input
 	PeakRSS     int64 `json:"peak_rss_bytes"`    // ever

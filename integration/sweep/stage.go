@@ -121,7 +121,39 @@ func (st *stage) prepare(ctx context.Context, app string, p Point) error {
 			return fmt.Errorf("create topic %s: %w", topic(app, name), err)
 		}
 	}
-	return nil
+	return st.created(ctx, p.Partitions, topic(app, fraud.Transactions),
+		topic(app, fraud.LimitsTopic))
+}
+
+// created waits until the broker knows what it said that it has created.
+func (st *stage) created(ctx context.Context, partitions int, names ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		found, err := st.adm.ListTopics(ctx, names...)
+		if err != nil {
+			return fmt.Errorf("look up topics %s: %w", strings.Join(names, ", "), err)
+		}
+		known := 0
+		for _, t := range found {
+			for _, p := range t.Partitions {
+				if t.Err == nil && p.Err == nil && p.Leader >= 0 {
+					known++
+				}
+			}
+		}
+		if known == partitions*len(names) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for topics %s, of whose partitions %d are there: %w",
+				strings.Join(names, ", "), known, ctx.Err())
+		}
+	}
 }
 
 // calmPace is the rate at which event time passes where records come as fast as possible.
