@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -59,11 +60,11 @@ func (st *stage) measure(ctx context.Context, p Point, check bool) (r Result, er
 	if r.Machine.After, err = loadAverages(); err != nil {
 		return r, err
 	}
+	if err := u.flush(&r); err != nil {
+		return r, err
+	}
 	if !check {
 		return r, nil
-	}
-	if err := u.stop(); err != nil {
-		return r, err
 	}
 	r.Verified = true
 	return r, st.verify(ctx, app)
@@ -77,6 +78,24 @@ func (u *run) stop() error {
 	c := u.child
 	u.child = nil
 	return c.end()
+}
+
+// flush stops the instance, which writes out what its store still has in memory, and counts that
+// by the files' growth: nobody can ask a process that has ended.
+func (u *run) flush(r *Result) error {
+	dir := filepath.Join(u.dir, u.app, "state")
+	before, err := folderBytes(dir)
+	if err != nil {
+		return err
+	}
+	if err := u.stop(); err != nil {
+		return err
+	}
+	if r.StoreBytes, err = folderBytes(dir); err != nil {
+		return err
+	}
+	r.PawlDisk += max(r.StoreBytes-before, 0)
+	return nil
 }
 
 // work loads, processes and measures.
@@ -226,6 +245,7 @@ func (r *Result) between(app string, from, to moment) {
 	for _, client := range []string{"fetch", "produce", "group", "admin"} {
 		r.SentBy[client] = counted("pawl_kafka_write_bytes_total", `client="`+client+`"`)
 	}
+	r.Produced = counted("pawl_kafka_produce_compressed_bytes_total")
 	r.Changelog = counted("pawl_kafka_produce_compressed_bytes_total",
 		`topic="`+app+`-fraud-changelog"`)
 	r.PawlUser, r.PawlSystem = to.pawl.user-from.pawl.user, to.pawl.system-from.pawl.system
@@ -260,7 +280,7 @@ func (u *run) settle(ctx context.Context, r *Result, broker usage) error {
 	r.WholeEvents = u.point.Events
 	r.PawlDisk, r.BrokerDisk = pawl.written, brokerNow.written-broker.written
 	r.Received = m.sum("pawl_kafka_read_bytes_total")
-	r.CacheBytes, r.StoreBytes = m.sum("pawl_cache_bytes"), m.sum("pawl_state_bytes")
+	r.CacheBytes = m.sum("pawl_cache_bytes")
 	r.PeakRSS, err = u.child.PeakRSS()
 	return err
 }

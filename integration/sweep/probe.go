@@ -3,10 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -47,6 +50,25 @@ func usageOf(pid int) (usage, error) {
 	io := values(string(text))
 	u.written = int64(io["write_bytes:"] - io["cancelled_write_bytes:"])
 	return u, nil
+}
+
+// folderBytes is how large the files in a folder are. Those that vanish meanwhile have none.
+func folderBytes(dir string) (int64, error) {
+	var sum int64
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			sum += info.Size()
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("add up the files of %s: %w", dir, err)
+	}
+	return sum, nil
 }
 
 // values reads lines of a name and a number.

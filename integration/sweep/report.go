@@ -94,7 +94,7 @@ func (g *group) name() string {
 // measured writes what was measured, per million events.
 func measured(w io.Writer, list []group) {
 	head(w, "Measured, per million events", "point", "events/s", "transactions/s",
-		"changes per event", "pawl CPU s (user, system)", "broker CPU s", "sent MB", "received MB",
+		"changes per event", "pawl CPU s (user, system)", "broker CPU s", "sent MB (acknowledged batches)", "received MB",
 		"changelog MB", "pawl disk MB", "broker disk MB", "peak memory MB")
 	for i := range list {
 		g := &list[i]
@@ -110,7 +110,8 @@ func measured(w io.Writer, list []group) {
 			of((*Result).PawlCPU)+" ("+of(func(r *Result) float64 { return r.PawlUser })+", "+
 				of(func(r *Result) float64 { return r.PawlSystem })+")",
 			of((*Result).BrokerCPU),
-			of(func(r *Result) float64 { return float64(r.Sent) / mega }),
+			of(func(r *Result) float64 { return float64(r.Sent) / mega })+" ("+
+				of(func(r *Result) float64 { return float64(r.Produced) / mega })+")",
 			whole(func(r *Result) int64 { return r.Received }),
 			of(func(r *Result) float64 { return float64(r.Changelog) / mega }),
 			whole(func(r *Result) int64 { return r.PawlDisk }),

@@ -31,6 +31,7 @@ type Result struct {
 	BrokerUser   float64 `json:"broker_user_s"` //
 	BrokerSystem float64 `json:"broker_system_s"`
 	Sent         int64   `json:"sent_bytes"`      // to the broker
+	Produced     int64   `json:"produced_bytes"`  // batches that were acknowledged; in Sent too
 	Changelog    int64   `json:"changelog_bytes"` // as sent, compressed; in Sent too
 	// Sent by which of the instance's clients: fetch asks for records, produce has the
 	// transactions, group beats, admin asks for offsets.
@@ -38,11 +39,11 @@ type Result struct {
 
 	WholeEvents int64 `json:"whole_events"`      // all that were processed
 	Received    int64 `json:"received_bytes"`    // for all: much is fetched ahead of the window
-	PawlDisk    int64 `json:"pawl_disk_bytes"`   // written for all, up to the last spill
+	PawlDisk    int64 `json:"pawl_disk_bytes"`   // written for all, the flush at the end included
 	BrokerDisk  int64 `json:"broker_disk_bytes"` // the same; of a paced point with its input
 	PeakRSS     int64 `json:"peak_rss_bytes"`    // ever
 	CacheBytes  int64 `json:"cache_bytes"`       // decoded state at the end
-	StoreBytes  int64 `json:"store_bytes"`       // on disk at the end
+	StoreBytes  int64 `json:"store_bytes"`       // on disk after the end
 	Verified    bool  `json:"verified"`          // by the oracle; else not asked
 }
 
