@@ -142,9 +142,9 @@ func (u *run) running(ctx context.Context) func() (bool, error) {
 	}
 }
 
-// pacedFrom is the share of a paced point's events after which its window begins. That of a flat out
-// point begins with the first commit: what is fetched ahead before it is little, and later it may be
-// all.
+// pacedFrom is the share of a paced point's events after which its window begins. That of a flat
+// out point begins with the first commit: what is fetched ahead before it is little, and later it
+// may be all.
 const pacedFrom = 0.25
 
 // window measures from a commit to the one that covers the last event: both ends are commits, as

@@ -94,8 +94,9 @@ func (g *group) name() string {
 // measured writes what was measured, per million events.
 func measured(w io.Writer, list []group) {
 	head(w, "Measured, per million events", "point", "events/s", "transactions/s",
-		"changes per event", "pawl CPU s (user, system)", "broker CPU s", "sent MB (acknowledged batches)", "received MB",
-		"changelog MB", "pawl disk MB", "broker disk MB", "peak memory MB")
+		"changes per event", "pawl CPU s (user, system)", "broker CPU s",
+		"sent MB (acknowledged batches)", "received MB", "changelog MB", "pawl disk MB",
+		"broker disk MB", "peak memory MB")
 	for i := range list {
 		g := &list[i]
 		of := func(f func(*Result) float64) string { return short(g.median(perMillion(f))) }
