@@ -40,7 +40,7 @@ func counted(r *Result) drivers {
 	d[perTransaction] = float64(r.Epochs) / 1e3
 	d[perTaskEpoch] = float64(r.TaskEpochs) / 1e3
 	d[perLoaded] = float64(r.Loaded) / 1e6
-	d[perSlot] = d[perChange] * slots(r.Point)
+	d[perSlot] = max(d[perChange]-first(r.Point)*float64(r.Events)/1e6, 0) * slots(r.Point)
 	return d
 }
 
@@ -56,8 +56,8 @@ func planned(p Point, events, rate, cycle float64) drivers {
 	each := rate * max(interval, cycle) // events in a transaction
 	d[perTransaction] = transactions / 1e3
 	d[perTaskEpoch] = transactions * taking(p, each) / 1e3
-	d[perChange] = events / 1e6 * changesPerEvent(p, each)
-	d[perSlot] = d[perChange] * slots(p)
+	d[perChange] = events / 1e6 * (changesPerEvent(p, each) + first(p))
+	d[perSlot] = events / 1e6 * changesPerEvent(p, each) * slots(p)
 	if p.Rate > 0 {
 		d[perLoaded] = events / 1e6
 	}
@@ -102,6 +102,14 @@ func began(p Point) float64 {
 		return 0
 	}
 	return pacedFrom
+}
+
+// first is the share of the events that count which are a key's first ones: they set a timer, which
+// is a change besides.
+func first(p Point) float64 {
+	keys, all := float64(p.Keys), float64(p.Events)
+	unseen := func(after float64) float64 { return math.Exp(-(1 - p.Hot) * after / keys) }
+	return keys * (unseen(began(p)*all) - unseen(all)) / (all * (1 - began(p)))
 }
 
 // filled is how many events fill the windows: those of a span.

@@ -150,9 +150,7 @@ func (o *runOptions) run(ctx context.Context, out io.Writer, path string) (err e
 	}
 	defer st.close()
 	// A broker that has just started is slow; its first run is not counted.
-	warm := o.grid.base()
-	warm.Events = max(warm.Events/2, 1000)
-	if _, err := st.measure(ctx, warm, false); err != nil {
+	if _, err := st.measure(ctx, o.grid.base(), false); err != nil {
 		return fmt.Errorf("warm the broker up: %w", err)
 	}
 	return o.each(ctx, out, st, path, todo, progress)

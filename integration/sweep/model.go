@@ -25,7 +25,7 @@ func quantities() []quantity {
 		{"broker CPU", "s", (*Result).BrokerCPU, []string{perEvent, perLoaded, perTransaction,
 			perTaskEpoch, perPaddedGB}, false},
 		{"sent to the broker", "MB", func(r *Result) float64 { return float64(r.Sent) / mega },
-			[]string{perEvent, perChange, perSlot, perTransaction, perTaskEpoch}, false},
+			[]string{perEvent, perChange, perSlot, perTransaction, perTaskEpoch, perPaddedGB}, false},
 		{"received from it", "MB", func(r *Result) float64 { return float64(r.Received) / mega },
 			[]string{perEvent, perTransaction, perTaskEpoch, perPaddedGB}, true},
 		{"changelog", "MB", func(r *Result) float64 { return float64(r.Changelog) / mega },
@@ -33,7 +33,8 @@ func quantities() []quantity {
 		{"pawl disk", "MB", func(r *Result) float64 { return float64(r.PawlDisk) / mega },
 			[]string{perInstance, perEvent, perChange, perSlot, perMiss}, true},
 		{"broker disk", "MB", func(r *Result) float64 { return float64(r.BrokerDisk) / mega },
-			[]string{perEvent, perLoaded, perChange, perSlot, perTaskEpoch, perPartition}, true},
+			[]string{perEvent, perLoaded, perChange, perSlot, perTaskEpoch, perPartition,
+				perPaddedGB}, true},
 		{"peak memory", "MB", func(r *Result) float64 { return float64(r.PeakRSS) / mega },
 			[]string{perInstance, perFullSpeed, perPartition, perCachedMB, perPaddedGB}, false},
 	}
