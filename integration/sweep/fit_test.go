@@ -170,8 +170,8 @@ func TestDrivers(t *testing.T) {
 		// 10 transactions a second for 5 s.
 		{"flat out", base, 1e6, 200_000, perTransaction, 0.05},
 		{"flat out", base, 1e6, 200_000, perTaskEpoch, 0.2},
-		// 20,000 events on 100,000 keys: 100,000 × (1 − e^−0.2) of them change. Of the 2 M events of
-		// the point, 100,000 are a key's first one.
+		// 20,000 events on 100,000 keys: 100,000 × (1 − e^−0.2) of them change. Of the 2 M events
+		// of the point, 100,000 are a key's first one.
 		{"flat out", base, 1e6, 200_000, perChange, 0.906346 + 0.05},
 		// 1 M events so far, on average, on 100,000 keys.
 		{"flat out", base, 1e6, 200_000, perSlot, 0.906346 * 10},
