@@ -17,6 +17,9 @@ FUZZTIME ?= 30s
 DEMO ?= --duration 30s --rate 5000
 CHAOS ?= --duration 1m
 BENCH ?= --events 1000000
+SWEEP ?= --repeat 3
+SWEEP_FILE ?= bin/sweep.jsonl
+SWEEP_PLOTS ?= bin/plots
 HOURS ?= 8
 SEEDS ?= 1000
 SEED ?= 1
@@ -25,7 +28,7 @@ SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race sim simulated mutants lint rules deploy tidy golden fuzz servers \
-	integration browser screenshots demo chaos soak bench sbom vuln licenses clean
+	integration browser screenshots demo chaos soak bench sweep plots sbom vuln licenses clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +124,15 @@ soak: build servers ## Simulation and chaos in turn for HOURS (8), each time wit
 
 bench: ## Run the benchmark; BENCH='--events 1000000 --kafka … --registry …'
 	$(GO) run ./cmd/pawl bench fraud $(BENCH)
+
+sweep: servers ## Measure costs over a grid of points, fit the cost model, draw it (Java 17)
+	@mkdir -p $(dir $(SWEEP_FILE))
+	$(GO) run ./integration/sweep run $(SWEEP_FILE) $(SWEEP)
+	$(GO) run ./integration/sweep fit $(SWEEP_FILE)
+	$(GO) run ./integration/sweep plot $(SWEEP_FILE) $(SWEEP_PLOTS)
+
+plots: ## Check the module that draws the plots of a sweep
+	cd integration/sweep/draw && $(GO) vet . && $(GO) test -count=1 .
 
 clean: ## Remove what was built; .servers stays
 	rm -rf bin

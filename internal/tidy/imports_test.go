@@ -90,9 +90,12 @@ var mayImport = map[string][]string{
 	"integration/peer":            {},
 	"integration/rolling":         {"processor", "schemas"},
 	"integration/rolling/shop":    {"integration/rolling", "processor", "schemas"},
-	"integration/browser":         {},
-	"integration/sim":             {},
-	"integration":                 {},
+	"integration/sweep": {"integration/harness/process", "integration/harness/servers",
+		"internal/loadgen", "internal/verify", "pipelines/fraud", "schemas"},
+	"integration/sweep/draw": {}, // a module of its own
+	"integration/browser":    {},
+	"integration/sim":        {},
+	"integration":            {},
 
 	"deploy/check": {}, // a module of its own, with tests alone
 
