@@ -59,10 +59,11 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
-// deadLetters waits until the load had poison in it, and lists it.
+// deadLetters waits until the load had poison in it, and lists it. The first test to ask waits for
+// the start of the pipeline, too.
 func deadLetters(t *testing.T, pipeline string) []letter {
 	t.Helper()
-	for end := time.Now().Add(showLimit); ; {
+	for end := time.Now().Add(startLimit); ; {
 		var list struct {
 			DeadLetters []letter `json:"dead_letters"`
 		}
@@ -71,7 +72,7 @@ func deadLetters(t *testing.T, pipeline string) []letter {
 			return list.DeadLetters
 		}
 		if time.Now().After(end) {
-			t.Fatalf("the load of %s brought no dead letter within %v", pipeline, showLimit)
+			t.Fatalf("the load of %s brought no dead letter within %v", pipeline, startLimit)
 		}
 		select {
 		case <-t.Context().Done():
