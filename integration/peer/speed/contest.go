@@ -25,12 +25,17 @@ type Turn struct {
 
 // Run holds the contest. Its error says that there was none; a contestant that fails or is wrong
 // stands in the report.
-func Run(ctx context.Context, o Options) (_ *Report, err error) {
+func Run(ctx context.Context, o Options) (*Report, error) {
 	f, err := openField(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	defer f.close()
+	return f.hold(ctx)
+}
+
+// hold is the contest, once there is a place for it.
+func (f *field) hold(ctx context.Context) (*Report, error) {
 	r := newReport(ctx, f)
 	entrants, absent, err := f.entrants(ctx)
 	if err != nil {
@@ -41,7 +46,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	r.Decisions, r.Alerts = f.truth.decisions, f.truth.alerts
-	for run := 1; run <= o.Runs; run++ {
+	for run := 1; run <= f.options.Runs; run++ {
 		for _, e := range entrants {
 			turn := f.turn(ctx, e, run)
 			if ctx.Err() != nil {

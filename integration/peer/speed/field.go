@@ -73,7 +73,9 @@ func openField(ctx context.Context, o Options) (f *field, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.client, err = kgo.NewClient(f.brokers()...); err != nil {
+	// Topics come and go.
+	if f.client, err = kgo.NewClient(append(f.brokers(),
+		kgo.MetadataMinAge(100*time.Millisecond))...); err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", f.kafka.Bootstrap(), err)
 	}
 	f.adm = kadm.NewClient(f.client)
@@ -121,22 +123,23 @@ func (f *field) source(group string) (*verify.Kafka, error) {
 	return verify.NewKafka(group, f.brokers()...)
 }
 
-// createTopic makes a topic that takes records of any time, and keeps them.
+// createTopic makes a topic that takes records of any time, and keeps them, and waits until it can
+// be used.
 func (f *field) createTopic(ctx context.Context, name string) error {
 	forever, always := "-1", strconv.FormatInt(math.MaxInt64, 10)
-	config := map[string]*string{"retention.ms": &forever, "message.timestamp.after.max.ms": &always}
-	for {
-		_, err := f.adm.CreateTopic(ctx, int32(f.options.Partitions), 1, config, name)
-		if !errors.Is(err, kerr.TopicAlreadyExists) { // one that is being deleted still does
-			if err != nil {
-				return fmt.Errorf("create topic %s: %w", name, err)
-			}
+	config := map[string]*string{"retention.ms": &forever,
+		"message.timestamp.after.max.ms": &always}
+	_, err := f.adm.CreateTopic(ctx, int32(f.options.Partitions), 1, config, name)
+	for err == nil {
+		if _, err = f.outputs(ctx, name); err == nil {
 			return nil
 		}
-		if err := pause(ctx); err != nil {
-			return fmt.Errorf("create topic %s: it is not gone yet: %w", name, err)
+		if errors.Is(err, kerr.UnknownTopicOrPartition) ||
+			errors.Is(err, kerr.LeaderNotAvailable) || errors.Is(err, kerr.NotLeaderForPartition) {
+			err = pause(ctx)
 		}
 	}
+	return fmt.Errorf("create topic %s: %w", name, err)
 }
 
 // clear deletes all topics but Kafka's own and the bulk input, and waits until they are gone.
@@ -212,9 +215,6 @@ func (f *field) outputs(ctx context.Context, topic string) (int64, error) {
 	ends, err := f.adm.ListCommittedOffsets(ctx, topic)
 	if err == nil {
 		err = ends.Error()
-	}
-	if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.LeaderNotAvailable) {
-		return 0, nil // whoever writes it makes it
 	}
 	if err != nil {
 		return 0, fmt.Errorf("end offsets of %s: %w", topic, err)

@@ -12,12 +12,12 @@ import (
 )
 
 // Bulk is what a contestant took for the whole preloaded input. The process is started for it: what
-// it needs to start and to get warm is in it.
+// it needs to start and to get warm is in it. Outputs that all came at once have no rate.
 type Bulk struct {
 	CPU     float64 `json:"cpu_seconds_per_million"`         // from the start of the process
-	Settled float64 `json:"settled_cpu_seconds_per_million"` // after half of the outputs
+	Settled float64 `json:"settled_cpu_seconds_per_million"` // after half of the outputs, or 0
 	Broker  float64 `json:"broker_cpu_seconds_per_million"`
-	Rate    float64 `json:"events_per_second"` // from the first output to the last
+	Rate    float64 `json:"events_per_second"` // from the first output to the last, or 0
 	Peak    float64 `json:"peak_rss_bytes"`
 	Seconds float64 `json:"seconds"` // from the start to the commit of the last input
 }
@@ -38,7 +38,7 @@ func (f *field) bulkTurn(ctx context.Context, e entrant, run int) (_ *Bulk, _ *V
 	err error) {
 	defer func() { err = errors.Join(err, f.tidy(ctx)) }()
 	j := f.job(e.contestant, run, bulk)
-	if err := f.openOutput(ctx, e, j); err != nil {
+	if err := f.createTopic(ctx, j.Output); err != nil {
 		return nil, nil, err
 	}
 	want := f.truth.decisions
@@ -69,14 +69,6 @@ func (f *field) bulkTurn(ctx context.Context, e entrant, run int) (_ *Bulk, _ *V
 	figures.Peak = float64(peak)
 	verdict, err := f.judge(ctx, e, j, f.truth)
 	return figures, verdict, err
-}
-
-// openOutput makes the topic that a contestant writes to. Pawl makes its own.
-func (f *field) openOutput(ctx context.Context, e entrant, j job) error {
-	if e.isPawl() {
-		return nil
-	}
-	return f.createTopic(ctx, j.Output)
 }
 
 // end stops a contestant that has done its work. How it goes is its own affair, but it must go.

@@ -35,11 +35,10 @@ func (f *field) pacedTurn(ctx context.Context, e entrant, run int) (all []Paced,
 	err error) {
 	defer func() { err = errors.Join(err, f.tidy(ctx)) }()
 	j := f.job(e.contestant, run, paced)
-	if err := f.createTopic(ctx, j.Input); err != nil {
-		return nil, nil, err
-	}
-	if err := f.openOutput(ctx, e, j); err != nil {
-		return nil, nil, err
+	for _, topic := range []string{j.Input, j.Output} {
+		if err := f.createTopic(ctx, topic); err != nil {
+			return nil, nil, err
+		}
 	}
 	seed := f.options.Seed + 1 // ids are of a seed
 	if err := f.preload(ctx, j.Input, seed, f.options.Warm, false); err != nil {

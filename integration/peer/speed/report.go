@@ -19,6 +19,7 @@ import (
 type Report struct {
 	Date        time.Time         `json:"date"`
 	Machine     Machine           `json:"machine"`
+	Source      string            `json:"commit"` // of the working directory
 	Versions    map[string]string `json:"versions"`
 	Events      int64             `json:"events"`
 	Users       int               `json:"users"`
@@ -64,6 +65,10 @@ func newReport(ctx context.Context, f *field) *Report {
 		Events: o.Events, Users: o.Users, Partitions: o.Partitions, Commit: o.Commit.String(),
 		Seed: o.Seed, Machine: Machine{CPUs: runtime.NumCPU(), Memory: totalMemory(),
 			Kernel: firstLine("/proc/sys/kernel/osrelease"), Before: loadAverage()}}
+	git := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12")
+	if out, err := git.Output(); err == nil {
+		r.Source = strings.TrimSpace(string(out))
+	}
 	if versions, err := f.adm.ApiVersions(ctx); err == nil {
 		for _, broker := range versions {
 			r.Versions["broker"] = "Apache Kafka " + broker.VersionGuess()
@@ -126,10 +131,12 @@ func (t *Turn) figures(all map[string][]float64) {
 	put := func(name string, value float64) { all[name] = append(all[name], value) }
 	if b := t.Bulk; b != nil {
 		put(cpuWhole, b.CPU)
-		put(cpuSettled, b.Settled)
 		put(cpuBroker, b.Broker)
-		put(eventRate, b.Rate)
 		put(peakMemory, b.Peak)
+		if b.Settled > 0 && b.Rate > 0 {
+			put(cpuSettled, b.Settled)
+			put(eventRate, b.Rate)
+		}
 	}
 	for _, p := range t.Paced {
 		put(latency("p50", p.Rate), p.P50)

@@ -36,11 +36,12 @@ func prepareStreams(guarantee string) func(context.Context, *field) (program, er
 				return program{}, fmt.Errorf("%v: %w\n%s", javac, err, out)
 			}
 		}
-		return program{path: library.Java, version: streamsVersion(library), args: func(j job) []string {
+		args := func(j job) []string {
 			return append([]string{"-Xmx1g", "-XX:+UseParallelGC", "-XX:-UsePerfData",
 				"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp",
 				classes + ":" + library.Classpath, "Velocity", guarantee}, j.decider()...)
-		}}, nil
+		}
+		return program{path: library.Java, version: streamsVersion(library), args: args}, nil
 	}
 }
 

@@ -13,9 +13,10 @@ import (
 // WriteTable writes the report for people, as Markdown.
 func (r *Report) WriteTable(w io.Writer, rates []int) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d events, %d users, %d partitions, commit interval %s, %d decisions, %s\n"+
+	fmt.Fprintf(&b, "%d events, %d users, %d partitions, commit interval %s, %d decisions\n"+
+		"commit %s, %s\n"+
 		"%d CPUs, %.0f GiB, Linux %s, load average before %s, after %s\n\n", r.Events, r.Users,
-		r.Partitions, r.Commit, r.Decisions, r.Date.Format("2006-01-02 15:04 MST"),
+		r.Partitions, r.Commit, r.Decisions, r.Source, r.Date.Format("2006-01-02 15:04 MST"),
 		r.Machine.CPUs, float64(r.Machine.Memory)/(1<<30), r.Machine.Kernel, r.Machine.Before,
 		r.Machine.After)
 	head := []string{"min / median / max", "CPU s per M, whole run", "settled", "events/s, k"}

@@ -73,8 +73,8 @@ func run(ctx context.Context, args []string) error {
 		"the contest takes")
 	flags.StringVar(&o.Pawl, "pawl", "bin/pawl", "the program")
 	flags.StringVar(&o.Goka, "goka", "integration/peer/goka", "folder of goka's module")
-	flags.StringVar(&o.Venv, "venv", "bin/quix", "folder of the Python that has Quix Streams; made "+
-		"if it is missing")
+	flags.StringVar(&o.Venv, "venv", "bin/quix", "folder of the Python that has Quix Streams; "+
+		"made if it is missing")
 	report := flags.String("report", "bin/peers.json", "file for the result as JSON")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
@@ -113,8 +113,8 @@ func numbers(list string) (all []int, err error) {
 	for _, text := range strings.Split(list, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return nil, fmt.Errorf("--rates=%s: %q is no number; give some like 20000,1000, or none",
-				list, text)
+			return nil, fmt.Errorf("--rates=%s: %q is no number; give some like 20000,1000, "+
+				"or none", list, text)
 		}
 		all = append(all, n)
 	}
