@@ -39,6 +39,7 @@ func TestContest(t *testing.T) {
 	built := t.TempDir()
 	o := Defaults()
 	o.Events, o.Users, o.Runs, o.Warm = 20_000, 500, 1, 1000
+	o.Pace = 40 // windows slide
 	o.Rates, o.Paced = []int{1000}, time.Second
 	o.Only = []string{"pawl", "streams", "copy"}
 	o.Dir = t.TempDir()

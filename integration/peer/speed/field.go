@@ -32,9 +32,6 @@ const (
 	paced = "paced-"
 )
 
-// calm is the rate, per second of event time, at which preloaded events come.
-const calm = 5_000
-
 // field is where the contest takes place: a broker and a registry of its own, and the input.
 type field struct {
 	options  Options
@@ -195,8 +192,9 @@ func (f *field) load(seed uint64, start time.Time, rate float64, late bool) *fra
 // preload fills an input with events whose times end about now.
 func (f *field) preload(ctx context.Context, topic string, seed uint64, count int64,
 	late bool) error {
-	start := time.Now().Add(-time.Duration(count) * time.Second / calm)
-	_, err := loadgen.Run(ctx, loadgen.Config{Generator: f.load(seed, start, calm, late),
+	pace := f.options.Pace
+	start := time.Now().Add(-time.Duration(float64(count) / pace * float64(time.Second)))
+	_, err := loadgen.Run(ctx, loadgen.Config{Generator: f.load(seed, start, pace, late),
 		Options: f.brokers(), Registry: f.registry, SubjectStrategy: schemas.TopicName,
 		Rename: map[string]string{fraud.Transactions: topic,
 			fraud.LimitsTopic: strings.TrimSuffix(topic, fraud.Transactions) + fraud.LimitsTopic},

@@ -18,6 +18,7 @@ type Options struct {
 	Partitions int           // of every topic
 	Runs       int           // rounds, in each of which everybody has a turn
 	Only       []string      // names of contestants; none means all
+	Pace       float64       // preloaded events per second of event time
 	Rates      []int         // events per second of the paced load; none measures no latency
 	Paced      time.Duration // how long each rate lasts; its first third does not count
 	Warm       int64         // events that a contestant has behind it when the paced load begins
@@ -37,7 +38,7 @@ type Options struct {
 // Defaults are the options of a whole contest but for its places.
 func Defaults() Options {
 	return Options{Events: 2_000_000, Users: 100_000, Partitions: 4, Runs: 3,
-		Rates: []int{20_000, 1_000}, Paced: 15 * time.Second, Warm: 200_000,
+		Pace: 5_000, Rates: []int{20_000, 1_000}, Paced: 15 * time.Second, Warm: 200_000,
 		Commit: 100 * time.Millisecond, Seed: 1, Limit: 10 * time.Minute}
 }
 
@@ -54,6 +55,7 @@ func (o *Options) Check() error {
 	fault(o.Partitions < 1 || o.Partitions > 1000,
 		"--partitions=%d is out of range; give 1 to 1000", o.Partitions)
 	fault(o.Runs < 1, "--runs=%d is out of range; give 1 or more", o.Runs)
+	fault(!(o.Pace >= 1), "--pace=%v is too slow; give 1 or more", o.Pace)
 	fault(o.Warm < 1, "--warm=%d is out of range; give 1 or more", o.Warm)
 	fault(o.Paced < time.Second, "--paced=%v is too short; give 1s or more", o.Paced)
 	fault(o.Commit < time.Millisecond, "--commit-interval=%v is too short; give 1ms or more",

@@ -17,6 +17,7 @@ func TestFigures(t *testing.T) {
 		{at: at(0), broker: 5 * time.Second},
 		{at: at(1), cpu: time.Second, broker: 5 * time.Second},
 		{at: at(2), outputs: 100, cpu: 2 * time.Second, broker: 6 * time.Second},
+		{at: at(5), outputs: 400, cpu: 5 * time.Second, broker: 7 * time.Second},
 		{at: at(6), outputs: 500, cpu: 6 * time.Second, broker: 8 * time.Second},
 		{at: at(11), outputs: 1000, cpu: 8 * time.Second, broker: 10 * time.Second},
 		{at: at(12), outputs: 1000, cpu: 9 * time.Second, broker: 11 * time.Second},
@@ -26,7 +27,7 @@ func TestFigures(t *testing.T) {
 	if *b != want {
 		t.Errorf("figures %+v, want %+v", *b, want)
 	}
-	if b := figuresOf(all[4:], 1000); b.Rate != 0 || b.Settled != 0 {
+	if b := figuresOf(all[5:], 1000); b.Rate != 0 || b.Settled != 0 {
 		t.Errorf("outputs that came at once have a rate: %+v", *b)
 	}
 }

@@ -61,6 +61,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.Runs, "runs", o.Runs, "rounds; in each of them everybody has a turn")
 	flags.StringSliceVar(&o.Only, "only", nil, "contestants: pawl,streams,streams-alo,goka,quix,"+
 		"copy,pawl-20ms,pawl-200ms (default all)")
+	flags.Float64Var(&o.Pace, "pace", o.Pace, "preloaded events per second of event time")
 	rates := flags.String("rates", "20000,1000",
 		"events per second at which latency is measured; none leaves it out")
 	flags.DurationVar(&o.Paced, "paced", o.Paced,
