@@ -98,7 +98,7 @@ func (f *field) turn(ctx context.Context, e entrant, run int) Turn {
 		f.told("run %d of %d, %s: p50 %.1f ms, p99 %.1f ms at %d/s", run, f.options.Runs, e.name,
 			p.P50, p.P99, p.Rate)
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		t.Failed = err.Error()
 		f.told("run %d of %d, %s failed: %v", run, f.options.Runs, e.name, err)
 	}

@@ -176,7 +176,7 @@ func (p *pacer) read(ctx context.Context, consumer *kgo.Client) ([]time.Duration
 		fetches.EachRecord(func(rec *kgo.Record) {
 			seeded, number, _ := strings.Cut(transactionID(rec.Value), "-")
 			n, err := strconv.Atoi(number) // from 1
-			if err == nil && seeded == kind && n <= p.count && took[n-1] == 0 {
+			if err == nil && seeded == kind && n >= 1 && n <= p.count && took[n-1] == 0 {
 				took[n-1] = now.Sub(p.due(n - 1))
 				seen++
 			}
