@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestContest has three contestants measured, and two more that are wrong: the raw copy, which
-// passes for a program that decides, and one that dies.
+// TestContest has three contestants measured, and three more that are wrong: the raw copy, which
+// passes for a program that decides, one that dies, and one that does nothing.
 func TestContest(t *testing.T) {
 	harness.Streams(t) // skips or fails without it; where it is, the servers are
 	built := t.TempDir()
@@ -87,9 +87,18 @@ func wrongOnes(t *testing.T, f *field) {
 		turn.Verdict.Missing != f.truth.decisions {
 		t.Errorf("copies pass for decisions: %+v, %v", turn, turn.Verdict)
 	}
-	dead := entrant{&contestant{name: "dead"}, program{path: "false",
-		args: func(job) []string { return nil }}}
-	if turn := f.turn(t.Context(), dead, 1); turn.Verified || turn.Failed == "" {
-		t.Errorf("a program that died is verified: %+v", turn)
+	f.options.Limit = 2 * time.Second
+	for name, p := range map[string]program{
+		"dead": {path: "false", args: func(job) []string { return nil }},
+		"idle": {path: "sleep", args: func(job) []string { return []string{"60"} }},
+	} {
+		turn := f.turn(t.Context(), entrant{&contestant{name: name}, p}, 1)
+		if turn.Verified || turn.Failed == "" {
+			t.Errorf("a program that is %s is verified: %+v", name, turn)
+		}
+	}
+	topics, err := f.adm.ListTopics(t.Context())
+	if err != nil || len(topics) != 1 {
+		t.Errorf("topics are left: %v, %v", topics.Names(), err)
 	}
 }

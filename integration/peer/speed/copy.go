@@ -39,7 +39,7 @@ func Copy(ctx context.Context, text string) error {
 		kgo.SeedBrokers(strings.Split(j.Brokers, ",")...),
 		kgo.ConsumerGroup(j.Application), kgo.ConsumeTopics(j.Input),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxBytes(16<<20), kgo.FetchMaxPartitionBytes(4<<20),
 		kgo.TransactionalID(j.Application),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),

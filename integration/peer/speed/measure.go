@@ -80,12 +80,12 @@ func end(proc *process.Process) error {
 	return err
 }
 
-// tidy removes what a turn left in the broker.
+// tidy removes what a turn left in the broker, also of a turn that was given up.
 func (f *field) tidy(ctx context.Context) error {
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil // the broker goes as well
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	return f.clear(ctx)
 }
