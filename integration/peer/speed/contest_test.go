@@ -4,6 +4,7 @@ package speed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"pawl/integration/harness"
+	"pawl/integration/harness/servers"
 )
 
 // copyRole makes the test binary the raw copy.
@@ -69,6 +71,20 @@ func TestContest(t *testing.T) {
 	}
 	wrongOnes(t, f)
 	closed()
+	if left, err := os.ReadDir(o.Dir); err != nil || len(left) > 0 {
+		t.Errorf("the contest left %v in its folder, %v", left, err)
+	}
+}
+
+// TestContestWithoutServers says what is missing, and leaves nothing.
+func TestContestWithoutServers(t *testing.T) {
+	t.Setenv("PAWL_SERVERS_DIR", t.TempDir())
+	o := Defaults()
+	o.Dir = t.TempDir()
+	var missing *servers.Unavailable
+	if _, err := Run(t.Context(), o); !errors.As(err, &missing) {
+		t.Errorf("error %v, want one that says what is unavailable", err)
+	}
 	if left, err := os.ReadDir(o.Dir); err != nil || len(left) > 0 {
 		t.Errorf("the contest left %v in its folder, %v", left, err)
 	}

@@ -46,37 +46,40 @@ type field struct {
 }
 
 // openField starts the servers.
-func openField(ctx context.Context, o Options) (f *field, err error) {
+func openField(ctx context.Context, o Options) (*field, error) {
 	dir, err := os.MkdirTemp(o.Dir, "pawl-peers-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the contest: %w", err)
 	}
-	f = &field{options: o, dir: dir}
-	defer func() {
-		if err != nil {
-			f.close()
-		}
-	}()
-	if f.kafka, err = servers.StartKafka(ctx, filepath.Join(dir, "kafka"),
-		servers.KafkaOptions{}); err != nil {
+	f := &field{options: o, dir: dir}
+	if err := f.open(ctx); err != nil {
+		f.close()
 		return nil, err
 	}
-	if f.apicurio, err = servers.StartRegistry(ctx, dir); err != nil {
-		return nil, err
+	return f, nil
+}
+
+func (f *field) open(ctx context.Context) (err error) {
+	if f.kafka, err = servers.StartKafka(ctx, filepath.Join(f.dir, "kafka"),
+		servers.KafkaOptions{}); err != nil {
+		return err
+	}
+	if f.apicurio, err = servers.StartRegistry(ctx, f.dir); err != nil {
+		return err
 	}
 	f.registry = schemas.NewClient(schemas.ClientConfig{URL: f.apicurio.URL()})
 	f.decision, err = schemas.Bind(ctx, f.registry, schemas.NewResolver(f.registry),
 		"decisions-value", schema.DecisionType().String(), true)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	// Topics come and go.
 	if f.client, err = kgo.NewClient(append(f.brokers(),
 		kgo.MetadataMinAge(100*time.Millisecond))...); err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", f.kafka.Bootstrap(), err)
+		return fmt.Errorf("connect to %s: %w", f.kafka.Bootstrap(), err)
 	}
 	f.adm = kadm.NewClient(f.client)
-	return f, nil
+	return nil
 }
 
 // close ends the servers and removes all they kept.
