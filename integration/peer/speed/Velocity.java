@@ -22,7 +22,7 @@ import org.rocksdb.Options;
  * own and without dead letters: it reads a sound topic.
  *
  * <p>java Velocity GUARANTEE BROKERS APPLICATION-ID STATE-DIR INPUT OUTPUT COMMIT-MS SCHEMA-ID
- * SPAN-MS GRACE-MS DISORDER-MS MAX-COUNT MAX-TOTAL
+ * SPAN-MS GRACE-MS DISORDER-MS MAX-COUNT MAX-TOTAL [KEY=VALUE of StreamsConfig]...
  *
  * <p>A user's state is the transactions that a later decision can need, by time, 16 bytes each: the
  * time in ms and the cents. Avro is read and written by hand, keys and values stay bytes, which is
@@ -72,6 +72,10 @@ public final class Velocity {
     p.put(StreamsConfig.producerPrefix("batch.size"), 128 << 10);
     p.put(StreamsConfig.producerPrefix("linger.ms"), 10);
     p.put(StreamsConfig.producerPrefix("buffer.memory"), 64L << 20);
+    for (int i = 13; i < args.length; i++) {
+      String[] setting = args[i].split("=", 2);
+      p.put(setting[0], setting[1]);
+    }
     return p;
   }
 

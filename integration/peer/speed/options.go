@@ -26,11 +26,12 @@ type Options struct {
 	Seed       uint64        // of the load
 	Limit      time.Duration // after which a turn is given up
 
-	Dir  string   // where topics, state and logs go
-	Pawl string   // the program
-	Copy []string // the command that calls Copy with the job that follows as one argument
-	Goka string   // folder of the module of goka's program
-	Venv string   // folder of the Python that has Quix Streams; made if it is missing
+	Dir     string   // where topics, state and logs go
+	Pawl    string   // the program
+	Copy    []string // the command that calls Copy with the job that follows as one argument
+	Streams []string // further settings of Kafka Streams as key=value
+	Goka    string   // folder of the module of goka's program
+	Venv    string   // folder of the Python that has Quix Streams; made if it is missing
 
 	Told func(line string) // progress
 }
@@ -66,6 +67,10 @@ func (o *Options) Check() error {
 	var names []string
 	for _, c := range contestants() {
 		names = append(names, c.name)
+	}
+	for _, setting := range o.Streams {
+		key, _, ok := strings.Cut(setting, "=")
+		fault(!ok || key == "", "--streams-set=%s is no setting; give key=value", setting)
 	}
 	for _, name := range o.Only {
 		fault(!slices.Contains(names, name), "--only has %q; give some of %s", name,

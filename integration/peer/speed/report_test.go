@@ -107,8 +107,10 @@ func TestOptionsAreChecked(t *testing.T) {
 		t.Errorf("the defaults are refused: %v", err)
 	}
 	o.Events, o.Only, o.Rates = 1, []string{"flink"}, []int{0}
+	o.Streams = []string{"linger.ms"}
 	err := o.Check()
-	for _, want := range []string{"--events=1 ", `--only has "flink"`, "--rates has 0"} {
+	for _, want := range []string{"--events=1 ", `--only has "flink"`, "--rates has 0",
+		"--streams-set=linger.ms "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("faults %v lack %q", err, want)
 		}

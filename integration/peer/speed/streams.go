@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"pawl/integration/harness/servers"
@@ -37,9 +38,10 @@ func prepareStreams(guarantee string) func(context.Context, *field) (program, er
 			}
 		}
 		args := func(j job) []string {
-			return append([]string{"-Xmx1g", "-XX:+UseParallelGC", "-XX:-UsePerfData",
+			return slices.Concat([]string{"-Xmx1g", "-XX:+UseParallelGC", "-XX:-UsePerfData",
 				"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp",
-				classes + ":" + library.Classpath, "Velocity", guarantee}, j.decider()...)
+				classes + ":" + library.Classpath, "Velocity", guarantee}, j.decider(),
+				f.options.Streams)
 		}
 		return program{path: library.Java, version: streamsVersion(library), args: args}, nil
 	}

@@ -73,6 +73,8 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.Dir, "dir", os.TempDir(), "where topics, state and logs go for as long as "+
 		"the contest takes")
 	flags.StringVar(&o.Pawl, "pawl", "bin/pawl", "the program")
+	flags.StringArrayVar(&o.Streams, "streams-set", nil,
+		"further setting of Kafka Streams as key=value; may be repeated")
 	flags.StringVar(&o.Goka, "goka", "integration/peer/goka", "folder of goka's module")
 	flags.StringVar(&o.Venv, "venv", "bin/quix", "folder of the Python that has Quix Streams; "+
 		"made if it is missing")
