@@ -122,6 +122,9 @@ func (f *field) turn(ctx context.Context, e entrant, run int) Turn {
 			p.P50, p.P99, p.Rate)
 	}
 	if err != nil && ctx.Err() == nil {
+		if limited.Err() != nil {
+			err = fmt.Errorf("%w: %w", context.Cause(limited), err)
+		}
 		t.Failed = err.Error()
 		f.told("run %d of %d, %s failed: %v", run, f.options.Runs, e.name, err)
 	}

@@ -40,10 +40,11 @@ func TestContest(t *testing.T) {
 	harness.Streams(t) // skips or fails without it; where it is, the servers are
 	built := t.TempDir()
 	o := Defaults()
-	o.Events, o.Users, o.Runs, o.Warm = 20_000, 500, 1, 1000
-	o.Pace = 40 // windows slide
+	o.Events, o.Users, o.Runs, o.Warm = 10_000, 250, 1, 1000
+	o.Pace = 20 // windows slide
 	o.Rates, o.Paced = []int{1000}, time.Second
 	o.Only = []string{"pawl", "streams", "copy"}
+	o.jvm = []string{"-XX:TieredStopAtLevel=1"}
 	o.Dir = t.TempDir()
 	o.Pawl = harness.Build(t, built, "pawl/cmd/pawl")
 	o.Copy = []string{os.Args[0], copyRole}

@@ -61,7 +61,7 @@ func openField(ctx context.Context, o Options) (*field, error) {
 
 func (f *field) open(ctx context.Context) (err error) {
 	if f.kafka, err = servers.StartKafka(ctx, filepath.Join(f.dir, "kafka"),
-		servers.KafkaOptions{}); err != nil {
+		servers.KafkaOptions{JVM: f.options.jvm}); err != nil {
 		return err
 	}
 	if f.apicurio, err = servers.StartRegistry(ctx, f.dir); err != nil {

@@ -33,6 +33,8 @@ type Options struct {
 	Goka    string   // folder of the module of goka's program
 	Venv    string   // folder of the Python that has Quix Streams; made if it is missing
 
+	jvm []string // for the broker and Kafka Streams, in tests that measure nothing
+
 	Told func(line string) // progress
 }
 

@@ -38,7 +38,7 @@ func prepareStreams(guarantee string) func(context.Context, *field) (program, er
 			}
 		}
 		args := func(j job) []string {
-			return slices.Concat([]string{"-Xmx1g", "-XX:+UseParallelGC", "-XX:-UsePerfData",
+			return slices.Concat(f.options.jvm, []string{"-Xmx1g", "-XX:+UseParallelGC", "-XX:-UsePerfData",
 				"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp",
 				classes + ":" + library.Classpath, "Velocity", guarantee}, j.decider(),
 				f.options.Streams)
