@@ -37,12 +37,10 @@ func prepareStreams(guarantee string) func(context.Context, *field) (program, er
 				return program{}, fmt.Errorf("%v: %w\n%s", javac, err, out)
 			}
 		}
-		args := func(j job) []string {
-			return slices.Concat(f.options.jvm, []string{"-Xmx1g", "-XX:+UseParallelGC", "-XX:-UsePerfData",
-				"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp",
-				classes + ":" + library.Classpath, "Velocity", guarantee}, j.decider(),
-				f.options.Streams)
-		}
+		java := slices.Concat(f.options.jvm, []string{"-Xmx1g", "-XX:+UseParallelGC",
+			"-XX:-UsePerfData", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp",
+			classes + ":" + library.Classpath, "Velocity", guarantee})
+		args := func(j job) []string { return slices.Concat(java, j.decider(), f.options.Streams) }
 		return program{path: library.Java, version: streamsVersion(library), args: args}, nil
 	}
 }
