@@ -91,12 +91,13 @@ var mayImport = map[string][]string{
 	"integration/peer/goka":       {}, // a module of its own
 	"integration/peer/speed": {"integration/harness/process", "integration/harness/servers",
 		"internal/loadgen", "internal/verify", "pipelines/fraud", "schemas", "schemas/fraud"},
-	"integration/peer/speed/contest": {"integration/peer/speed"},
-	"integration/rolling":            {"processor", "schemas"},
-	"integration/rolling/shop":       {"integration/rolling", "processor", "schemas"},
-	"integration/browser":            {},
-	"integration/sim":                {},
-	"integration":                    {},
+	"integration/peer/speed/contest": {
+		"integration/peer/speed"},
+	"integration/rolling":         {"processor", "schemas"},
+	"integration/rolling/shop":    {"integration/rolling", "processor", "schemas"},
+	"integration/browser":         {},
+	"integration/sim":             {},
+	"integration":                 {},
 
 	"deploy/check": {}, // a module of its own, with tests alone
 
