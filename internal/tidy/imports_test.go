@@ -88,11 +88,6 @@ var mayImport = map[string][]string{
 	"integration/harness/servers": {"integration/harness/process"},
 	"integration/harness":         {"integration/harness/process", "integration/harness/servers"},
 	"integration/peer":            {},
-	"integration/peer/goka":       {}, // a module of its own
-	"integration/peer/speed": {"integration/harness/process", "integration/harness/servers",
-		"internal/loadgen", "internal/verify", "pipelines/fraud", "schemas", "schemas/fraud"},
-	"integration/peer/speed/contest": {
-		"integration/peer/speed"},
 	"integration/rolling":         {"processor", "schemas"},
 	"integration/rolling/shop":    {"integration/rolling", "processor", "schemas"},
 	"integration/browser":         {},
@@ -100,6 +95,11 @@ var mayImport = map[string][]string{
 	"integration":                 {},
 
 	"deploy/check": {}, // a module of its own, with tests alone
+
+	"integration/peer/goka": {}, // a module of its own
+	"integration/peer/speed": {"integration/harness/process", "integration/harness/servers",
+		"internal/loadgen", "internal/verify", "pipelines/fraud", "schemas", "schemas/fraud"},
+	"integration/peer/speed/contest": {"integration/peer/speed"},
 
 	"cmd/pawl": {"audit", "checkpoint", "deadletter", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
