@@ -20,6 +20,7 @@ BENCH ?= --events 1000000
 SWEEP ?= --repeat 3
 SWEEP_FILE ?= bin/sweep.jsonl
 SWEEP_PLOTS ?= bin/plots
+PEERS ?= --events 2000000 --runs 3
 HOURS ?= 8
 SEEDS ?= 1000
 SEED ?= 1
@@ -28,10 +29,11 @@ SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race sim simulated mutants lint rules deploy tidy golden fuzz servers \
-	integration browser screenshots demo chaos soak bench sweep plots sbom vuln licenses clean
+	integration browser screenshots demo chaos soak bench bench-peers sweep plots sbom vuln \
+	licenses clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/pawl
 	$(GO) build -o bin/pawl ./cmd/pawl
@@ -124,6 +126,10 @@ soak: build servers ## Simulation and chaos in turn for HOURS (8), each time wit
 
 bench: ## Run the benchmark; BENCH='--events 1000000 --kafka … --registry …'
 	$(GO) run ./cmd/pawl bench fraud $(BENCH)
+
+bench-peers: build servers ## Pawl beside Kafka Streams, goka, Quix; PEERS='--events 2000000 --runs 3'
+	@$(GO) build -o bin/contest ./integration/peer/speed/contest
+	@PAWL_SERVERS_DIR=$(SERVERS) bin/contest $(PEERS)
 
 sweep: servers ## Measure costs over a grid of points, fit the cost model, draw it (Java 17)
 	@mkdir -p $(dir $(SWEEP_FILE))

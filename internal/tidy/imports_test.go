@@ -99,6 +99,11 @@ var mayImport = map[string][]string{
 
 	"deploy/check": {}, // a module of its own, with tests alone
 
+	"integration/peer/goka": {}, // a module of its own
+	"integration/peer/speed": {"integration/harness/process", "integration/harness/servers",
+		"internal/loadgen", "internal/verify", "pipelines/fraud", "schemas", "schemas/fraud"},
+	"integration/peer/speed/contest": {"integration/peer/speed"},
+
 	"cmd/pawl": {"audit", "checkpoint", "deadletter", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",
 		"internal/metrics", "internal/recent", "internal/recovery", "internal/settings",
