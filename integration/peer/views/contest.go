@@ -1,0 +1,60 @@
+//go:build unix
+
+package views
+
+import (
+	"context"
+	"slices"
+)
+
+// Run has both contestants run each pipeline, in turns.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	f, err := openField(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	both, err := f.contestants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := newReport(ctx, o, both)
+	for _, v := range all() {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, v.name) {
+			continue
+		}
+		turns, err := f.play(ctx, v, both)
+		if err != nil {
+			return nil, err
+		}
+		r.add(v, turns)
+	}
+	return r, nil
+}
+
+// play is all turns of one pipeline. Who begins changes from round to round.
+func (f *field) play(ctx context.Context, v view, both []contestant) ([]*Turn, error) {
+	f.told("%s: load %d records", v.name, f.options.Events)
+	a, err := f.preload(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	f.told("%s: %d records lead to %d outputs; %v", v.name, a.records, a.truth.count,
+		a.truth.aside())
+	var turns []*Turn
+	for run := range f.options.Runs {
+		for i := range both {
+			c := both[(run+i)%len(both)]
+			t, err := a.turn(ctx, c, run+1)
+			if err != nil {
+				return nil, err
+			}
+			f.told("%s", t)
+			turns = append(turns, t)
+		}
+	}
+	return turns, f.clear(ctx, nil)
+}

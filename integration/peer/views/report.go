@@ -1,0 +1,214 @@
+//go:build unix
+
+package views
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"pawl/internal/verify"
+)
+
+// Goal is how many times less processor time than Kafka Streams, settled, Pawl is to take.
+const Goal = 3.0
+
+// Report is what a contest found.
+type Report struct {
+	At        time.Time         `json:"at"`
+	Commit    string            `json:"commit"`
+	Machine   Machine           `json:"machine"`
+	Versions  map[string]string `json:"versions"`
+	Events    int64             `json:"events"`
+	Pace      float64           `json:"events_per_second_of_event_time"`
+	Runs      int               `json:"runs"`
+	Interval  string            `json:"commit_interval"`
+	Pipelines []Result          `json:"pipelines"`
+	Verified  bool              `json:"verified"`
+	Met       bool              `json:"goal_met"`
+}
+
+// Machine is where it was found.
+type Machine struct {
+	CPUs   int    `json:"cpus"`
+	Memory string `json:"memory"`
+	Kernel string `json:"kernel"`
+	Load   string `json:"load_average"` // when the contest began
+}
+
+// Result is one pipeline's.
+type Result struct {
+	Pipeline string `json:"pipeline"`
+	Windows  string `json:"windows"`
+	Pawl     Sums   `json:"pawl"`
+	Streams  Sums   `json:"streams"`
+	// Ratio and Whole are the medians of Kafka Streams over those of Pawl, settled and of whole
+	// runs.
+	Ratio    float64 `json:"ratio_settled"`
+	Whole    float64 `json:"ratio_whole"`
+	Verified bool    `json:"verified"`
+	Met      bool    `json:"goal_met"`
+	Turns    []*Turn `json:"turns"`
+}
+
+// Sums sums up the turns of one contestant.
+type Sums struct {
+	CPU     Spread `json:"cpu_seconds_per_million"`
+	Settled Spread `json:"settled_cpu_seconds_per_million"`
+	Rate    Spread `json:"records_per_second"`
+	PeakMiB Spread `json:"peak_memory_mib"`
+	Broker  Spread `json:"broker_cpu_seconds_per_million"`
+}
+
+// Spread is where the figures of several turns lie.
+type Spread struct {
+	Min    float64 `json:"min"`
+	Median float64 `json:"median"`
+	Max    float64 `json:"max"`
+}
+
+func newReport(ctx context.Context, o Options, both []contestant) *Report {
+	r := &Report{At: time.Now().UTC().Truncate(time.Second), Events: o.Events, Pace: o.Pace,
+		Runs: o.Runs, Interval: o.Commit.String(), Versions: map[string]string{"go": runtime.Version()},
+		Verified: true, Met: true}
+	for _, c := range both {
+		r.Versions[c.name] = c.version
+	}
+	if out, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output(); err == nil {
+		r.Commit = strings.TrimSpace(string(out))
+	}
+	r.Machine = Machine{CPUs: runtime.NumCPU(), Kernel: firstLine("/proc/sys/kernel/osrelease"),
+		Load: firstLine("/proc/loadavg"),
+		Memory: strings.Join(strings.Fields(strings.TrimPrefix(firstLine("/proc/meminfo"),
+			"MemTotal:")), " ")}
+	return r
+}
+
+// firstLine is that of a file, empty where there is none.
+func firstLine(path string) string {
+	text, _ := os.ReadFile(path)
+	line, _, _ := strings.Cut(string(text), "\n")
+	return line
+}
+
+// add takes the turns of a pipeline.
+func (r *Report) add(v view, turns []*Turn) {
+	res := Result{Pipeline: v.name, Windows: v.windows, Turns: turns, Verified: true,
+		Pawl: sums(turns, pawlName), Streams: sums(turns, streamsName)}
+	for _, t := range turns {
+		res.Verified = res.Verified && t.Verdict.Right()
+	}
+	if res.Pawl.Settled.Median > 0 {
+		res.Ratio = res.Streams.Settled.Median / res.Pawl.Settled.Median
+	}
+	if res.Pawl.CPU.Median > 0 {
+		res.Whole = res.Streams.CPU.Median / res.Pawl.CPU.Median
+	}
+	res.Met = res.Verified && res.Ratio >= Goal
+	r.Pipelines = append(r.Pipelines, res)
+	r.Verified, r.Met = r.Verified && res.Verified, r.Met && res.Met
+}
+
+func sums(turns []*Turn, contestant string) Sums {
+	of := func(figure func(*Turn) float64) Spread {
+		var list []float64
+		for _, t := range turns {
+			if t.Contestant == contestant {
+				list = append(list, figure(t))
+			}
+		}
+		return spread(list)
+	}
+	return Sums{
+		CPU:     of(func(t *Turn) float64 { return t.CPU }),
+		Settled: of(func(t *Turn) float64 { return t.Settled }),
+		Rate:    of(func(t *Turn) float64 { return t.Rate }),
+		PeakMiB: of(func(t *Turn) float64 { return t.PeakMiB }),
+		Broker:  of(func(t *Turn) float64 { return t.Broker }),
+	}
+}
+
+// spread sorts the list. The median of an even number of figures is the mean of the middle two.
+func spread(list []float64) Spread {
+	n := len(list)
+	if n == 0 {
+		return Spread{}
+	}
+	slices.Sort(list)
+	return Spread{Min: list[0], Median: (list[(n-1)/2] + list[n/2]) / 2, Max: list[n-1]}
+}
+
+// String is the turn on one line.
+func (t *Turn) String() string {
+	return fmt.Sprintf("%s: %s, run %d: CPU %.2f s per million, settled %.2f, %.0f records/s, "+
+		"%.0f MiB; %v", t.Pipeline, t.Contestant, t.Run, t.CPU, t.Settled, t.Rate, t.PeakMiB,
+		t.Verdict)
+}
+
+// aside is what became of the input records that lead to no output, for people.
+func (t *truth) aside() string {
+	return fmt.Sprintf("%d broken and %d late records are for Pawl's own topics, %d are repeated",
+		t.fates[verify.Dead], t.late, t.fates[verify.Deduplicated])
+}
+
+// Print writes the table, and what was found wrong.
+func (r *Report) Print(w io.Writer) error {
+	fmt.Fprintf(w, "\n%s, %d runs of %d events each, commit interval %s; commit %s\n"+
+		"%d CPUs, %s, Linux %s, load average %s\n\n", r.At.Format(time.RFC3339), r.Runs, r.Events,
+		r.Interval, r.Commit, r.Machine.CPUs, r.Machine.Memory, r.Machine.Kernel, r.Machine.Load)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "min / median / max\tCPU s per M, settled\twhole run\trecords/s\t"+
+		"peak MiB\tbroker CPU s per M")
+	for _, p := range r.Pipelines {
+		for name, s := range p.sides() {
+			fmt.Fprintf(table, "%s (%s), %s\t%s\t%s\t%s\t%s\t%s\n", p.Pipeline, p.Windows, name,
+				s.Settled.text(2), s.CPU.text(2), s.Rate.text(0), s.PeakMiB.text(0),
+				s.Broker.text(2))
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print the table: %w", err)
+	}
+	fmt.Fprintln(w)
+	for _, p := range r.Pipelines {
+		fmt.Fprintf(w, "%s: %.2f times less CPU than Kafka Streams settled, %.2f times over whole "+
+			"runs; goal %.0f times: %s\n", p.Pipeline, p.Ratio, p.Whole, Goal, p.verdict())
+		for _, t := range p.Turns {
+			if !t.Verdict.Right() {
+				fmt.Fprintf(w, "  %s, run %d: %v\n    %s\n", t.Contestant, t.Run, t.Verdict,
+					strings.Join(t.Verdict.Examples, "\n    "))
+			}
+		}
+	}
+	return nil
+}
+
+// sides are both contestants' figures, Pawl's first.
+func (p *Result) sides() func(yield func(string, Sums) bool) {
+	return func(yield func(string, Sums) bool) {
+		if yield("Pawl", p.Pawl) {
+			yield("Kafka Streams", p.Streams)
+		}
+	}
+}
+
+func (p *Result) verdict() string {
+	switch {
+	case !p.Verified:
+		return "not verified"
+	case p.Met:
+		return "met"
+	}
+	return "not met"
+}
+
+func (s Spread) text(digits int) string {
+	return fmt.Sprintf("%.*f / %.*f / %.*f", digits, s.Min, digits, s.Median, digits, s.Max)
+}
