@@ -137,8 +137,8 @@ func (a *arena) committed(ctx context.Context, group string) (sum int64, err err
 	if err == nil {
 		err = offsets.Error()
 	}
-	if errors.Is(err, kerr.GroupIDNotFound) {
-		return 0, nil // it has not begun
+	if errors.Is(err, kerr.GroupIDNotFound) || kerr.IsRetriable(err) {
+		return 0, nil // it has not begun, or cannot be told right now
 	}
 	if err != nil {
 		return 0, fmt.Errorf("committed offsets of group %s: %w", group, err)
