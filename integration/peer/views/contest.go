@@ -26,35 +26,37 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, v.name) {
 			continue
 		}
-		turns, err := f.play(ctx, v, both)
+		want, turns, err := f.play(ctx, v, both)
 		if err != nil {
 			return nil, err
 		}
-		r.add(v, turns)
+		r.add(v, want, turns)
 	}
 	return r, nil
 }
 
 // play is all turns of one pipeline. Who begins changes from round to round.
-func (f *field) play(ctx context.Context, v view, both []contestant) ([]*Turn, error) {
+func (f *field) play(ctx context.Context, v view, both []contestant) (*truth, []*Turn, error) {
 	f.told("%s: load %d records", v.name, f.options.Events)
 	a, err := f.preload(ctx, v)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	f.told("%s: %d records lead to %d outputs; %v", v.name, a.records, a.truth.count,
-		a.truth.aside())
+	f.told("%s: %d records lead to %d outputs", v.name, a.records, a.truth.count)
 	var turns []*Turn
 	for run := range f.options.Runs {
 		for i := range both {
 			c := both[(run+i)%len(both)]
 			t, err := a.turn(ctx, c, run+1)
+			if err == nil {
+				err = a.clear(ctx, a.topics)
+			}
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			f.told("%s", t)
 			turns = append(turns, t)
 		}
 	}
-	return turns, f.clear(ctx, nil)
+	return a.truth, turns, f.clear(ctx, nil)
 }

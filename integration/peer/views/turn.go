@@ -33,10 +33,15 @@ type Turn struct {
 // stopLimit bounds how long a program may take to end.
 const stopLimit = 30 * time.Second
 
-// turn runs one contestant, measures it, and compares its outputs.
+// job is a contestant's in one run.
+func (a *arena) job(c contestant, run int) job {
+	application := fmt.Sprintf("%s%s%d", a.prefix, c.name, run)
+	return job{application: application, dir: filepath.Join(a.dir, application)}
+}
+
+// turn runs one contestant, measures it, and compares its outputs, which it leaves on the broker.
 func (a *arena) turn(ctx context.Context, c contestant, run int) (*Turn, error) {
-	j := job{application: fmt.Sprintf("%s%s%d", a.prefix, c.name, run)}
-	j.dir = filepath.Join(a.dir, j.application)
+	j := a.job(c, run)
 	if err := os.MkdirAll(j.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make a folder for %s: %w", c.name, err)
 	}
@@ -51,10 +56,7 @@ func (a *arena) turn(ctx context.Context, c contestant, run int) (*Turn, error) 
 	if t.Verdict, err = c.judge(ctx, a, j); err != nil {
 		return nil, fmt.Errorf("compare what %s wrote: %w", c.name, err)
 	}
-	if err := os.RemoveAll(j.dir); err != nil {
-		return nil, err
-	}
-	return t, a.clear(ctx, a.topics)
+	return t, os.RemoveAll(j.dir)
 }
 
 // measure starts the program, watches it until all of the input is committed, and ends it.
@@ -92,7 +94,7 @@ type look struct {
 
 // watch looks at the program until it has committed all of the input.
 func (a *arena) watch(ctx context.Context, proc *process.Process, j job, t *Turn) error {
-	var first, half look
+	var before, half, last look // before the first commit, after half of the input, the last one
 	for {
 		cpu, err := proc.CPUTime()
 		if err != nil {
@@ -103,16 +105,17 @@ func (a *arena) watch(ctx context.Context, proc *process.Process, j job, t *Turn
 			return err
 		}
 		now := look{time.Now(), cpu, committed}
-		if committed > 0 && first.committed == 0 {
-			first = now
+		if committed > 0 && before.at.IsZero() {
+			before = last
 		}
+		last = now
 		if committed >= a.records/2 && half.committed == 0 {
 			half = now
 		}
 		if committed >= a.records {
 			t.CPU = perMillion(now.cpu, a.records)
 			t.Settled = perMillion(now.cpu-half.cpu, max(a.records-half.committed, 1))
-			t.Rate = float64(a.records-first.committed) / max(now.at.Sub(first.at).Seconds(), 1e-3)
+			t.Rate = float64(a.records) / now.at.Sub(before.at).Seconds()
 			peak, err := proc.PeakRSS()
 			t.PeakMiB = float64(peak) / (1 << 20)
 			return err
