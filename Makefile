@@ -17,6 +17,7 @@ FUZZTIME ?= 30s
 DEMO ?= --duration 30s --rate 5000
 CHAOS ?= --duration 1m
 BENCH ?= --events 1000000
+VIEWS ?= --events 1000000 --runs 3
 HOURS ?= 8
 SEEDS ?= 1000
 SEED ?= 1
@@ -25,10 +26,10 @@ SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race sim simulated mutants lint rules deploy tidy golden fuzz servers \
-	integration browser screenshots demo chaos soak bench sbom vuln licenses clean
+	integration browser screenshots demo chaos soak bench bench-views sbom vuln licenses clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/pawl
 	$(GO) build -o bin/pawl ./cmd/pawl
@@ -121,6 +122,9 @@ soak: build servers ## Simulation and chaos in turn for HOURS (8), each time wit
 
 bench: ## Run the benchmark; BENCH='--events 1000000 --kafka … --registry …'
 	$(GO) run ./cmd/pawl bench fraud $(BENCH)
+
+bench-views: build servers ## Windows in Pawl and in Kafka Streams (JDK 17); VIEWS='--events 1000000 --runs 3'
+	$(GO) run ./integration/peer/views/contest $(VIEWS)
 
 clean: ## Remove what was built; .servers stays
 	rm -rf bin

@@ -138,7 +138,8 @@ func (f *field) register(ctx context.Context, topic, text string) (int32, error)
 // createTopics makes topics that take records of any time, and keep them.
 func (f *field) createTopics(ctx context.Context, names ...string) error {
 	forever, always := "-1", strconv.FormatInt(math.MaxInt64, 10)
-	config := map[string]*string{"retention.ms": &forever, "message.timestamp.after.max.ms": &always}
+	config := map[string]*string{"retention.ms": &forever,
+		"message.timestamp.after.max.ms": &always}
 	for _, name := range names {
 		_, err := f.adm.CreateTopic(ctx, int32(f.options.Partitions), -1, config, name)
 		if err != nil {

@@ -81,8 +81,8 @@ type Spread struct {
 
 func newReport(ctx context.Context, o Options, both []contestant) *Report {
 	r := &Report{At: time.Now().UTC().Truncate(time.Second), Events: o.Events, Pace: o.Pace,
-		Runs: o.Runs, Interval: o.Commit.String(), Versions: map[string]string{"go": runtime.Version()},
-		Verified: true, Met: true}
+		Runs: o.Runs, Interval: o.Commit.String(), Verified: true, Met: true,
+		Versions: map[string]string{"go": runtime.Version()}}
 	for _, c := range both {
 		r.Versions[c.name] = c.version
 	}
@@ -180,8 +180,8 @@ func (r *Report) Print(w io.Writer) error {
 	for _, p := range r.Pipelines {
 		fmt.Fprintf(w, "%s: Kafka Streams takes %.2f times Pawl's CPU settled, %.2f times over "+
 			"whole runs; goal %.0f times: %s\n", p.Pipeline, p.Ratio, p.Whole, Goal, p.verdict())
-		fmt.Fprintf(w, "  %d outputs of each; %d broken and %d late records went to topics of Pawl's "+
-			"own, Kafka Streams left them out\n", p.Outputs, p.Broken, p.Late)
+		fmt.Fprintf(w, "  %d outputs of each; %d broken and %d late records went to topics of "+
+			"Pawl's own, Kafka Streams left them out\n", p.Outputs, p.Broken, p.Late)
 		for _, t := range p.Turns {
 			if !t.Verdict.Right() {
 				fmt.Fprintf(w, "  %s, run %d: %v\n    %s\n", t.Contestant, t.Run, t.Verdict,
