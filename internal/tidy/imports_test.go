@@ -93,11 +93,11 @@ var mayImport = map[string][]string{
 		"pipelines/iot", "pipelines/pageviews", "schemas", "schemas/activity", "schemas/funnel",
 		"schemas/iot", "schemas/pageviews"},
 	"integration/peer/views/contest": {"integration/peer/views"},
-	"integration/rolling":         {"processor", "schemas"},
-	"integration/rolling/shop":    {"integration/rolling", "processor", "schemas"},
-	"integration/browser":         {},
-	"integration/sim":             {},
-	"integration":                 {},
+	"integration/rolling":            {"processor", "schemas"},
+	"integration/rolling/shop":       {"integration/rolling", "processor", "schemas"},
+	"integration/browser":            {},
+	"integration/sim":                {},
+	"integration":                    {},
 
 	"deploy/check": {}, // a module of its own, with tests alone
 
