@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,14 +21,18 @@ import (
 // Names of the contestants.
 const (
 	streamsName = "streams"
+	windowsName = "streams-windows"
 	pawlName    = "pawl"
 )
 
 // contestant is a program that runs a pipeline.
 type contestant struct {
 	name    string
+	title   string
 	path    string
 	version string
+	// some, when it is set, tells which pipelines the contestant has.
+	some func(v *view) bool
 	// ready makes what the program needs on the broker, and gives its arguments.
 	ready func(ctx context.Context, a *arena, j job) ([]string, error)
 	judge func(ctx context.Context, a *arena, j job) (*Verdict, error)
@@ -39,9 +44,9 @@ type job struct {
 	dir         string // for its state
 }
 
-// contestants finds or makes both programs.
+// contestants finds or makes all programs.
 func (f *field) contestants(ctx context.Context) ([]contestant, error) {
-	streams, err := f.prepareStreams(ctx)
+	peers, err := f.prepareStreams(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("prepare Kafka Streams: %w", err)
 	}
@@ -49,7 +54,7 @@ func (f *field) contestants(ctx context.Context) ([]contestant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []contestant{streams, pawl}, nil
+	return append(peers, pawl), nil
 }
 
 // preparePawl takes the program that was built.
@@ -71,7 +76,7 @@ func (f *field) preparePawl(ctx context.Context) (contestant, error) {
 		}
 		return args, nil
 	}
-	return contestant{name: pawlName, path: path, ready: ready, judge: judgePawl,
+	return contestant{name: pawlName, title: "Pawl", path: path, ready: ready, judge: judgePawl,
 		version: strings.Join(strings.Fields(string(out)), " ")}, nil
 }
 
@@ -105,46 +110,58 @@ func judgePawl(ctx context.Context, a *arena, j job) (*Verdict, error) {
 //go:embed streams/*.java
 var streamsJava embed.FS
 
-// prepareStreams compiles the program for Kafka Streams.
-func (f *field) prepareStreams(ctx context.Context) (contestant, error) {
+// prepareStreams compiles the programs for Kafka Streams: by hand, and with its own windows.
+func (f *field) prepareStreams(ctx context.Context) ([]contestant, error) {
 	library, err := servers.FindStreams()
 	if err != nil {
-		return contestant{}, err
+		return nil, err
 	}
 	sources := filepath.Join(f.dir, "java")
 	if err := os.CopyFS(sources, streamsJava); err != nil {
-		return contestant{}, fmt.Errorf("write the program: %w", err)
+		return nil, fmt.Errorf("write the program: %w", err)
 	}
 	files, err := filepath.Glob(filepath.Join(sources, "streams", "*.java"))
 	if err != nil {
-		return contestant{}, err
+		return nil, err
 	}
 	classes := filepath.Join(f.dir, "classes")
 	javac := exec.CommandContext(ctx, library.Javac, append([]string{"-Xlint:all", "-Werror",
 		"-proc:none", "-cp", library.Classpath, "-d", classes}, files...)...)
 	if out, err := javac.CombinedOutput(); err != nil {
-		return contestant{}, fmt.Errorf("%v: %w\n%s", javac, err, out)
+		return nil, fmt.Errorf("%v: %w\n%s", javac, err, out)
 	}
-	ready := func(ctx context.Context, a *arena, j job) ([]string, error) {
-		args := []string{"-Xmx2g", "-XX:+UseParallelGC", "-XX:-UsePerfData",
-			"-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
-			"-cp", classes + ":" + library.Classpath, "Views", a.brokers, j.application, j.dir,
-			strconv.FormatInt(a.options.Commit.Milliseconds(), 10), a.name}
-		places, err := a.places(ctx)
-		return append(args, places...), err
+	java := []string{"-Xmx2g", "-XX:+UseParallelGC", "-XX:-UsePerfData",
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+		"-cp", classes + ":" + library.Classpath, "Views"}
+	peers := []contestant{{name: streamsName, title: "Kafka Streams"}, {name: windowsName,
+		title: "Kafka Streams' own windows", some: func(v *view) bool { return v.own }}}
+	for i := range peers {
+		p := &peers[i]
+		p.path, p.version = library.Java, streamsVersion(library)
+		suffix := strings.TrimPrefix(p.name, streamsName)
+		p.ready = func(ctx context.Context, a *arena, j job) ([]string, error) {
+			places, err := a.places(ctx, a.outputPrefix(p.name))
+			return append(append(slices.Clone(java), a.brokers, j.application, j.dir,
+				strconv.FormatInt(a.options.Commit.Milliseconds(), 10), a.name+suffix),
+				places...), err
+		}
+		p.judge = func(ctx context.Context, a *arena, _ job) (*Verdict, error) {
+			return a.judge(ctx, a.outputPrefix(p.name))
+		}
 	}
-	judge := func(ctx context.Context, a *arena, _ job) (*Verdict, error) {
-		return a.judge(ctx, a.streamsPrefix())
-	}
-	return contestant{name: streamsName, path: library.Java, ready: ready, judge: judge,
-		version: streamsVersion(library)}, nil
+	return peers, nil
 }
 
-// streamsPrefix is that of the outputs of Kafka Streams: Pawl's own have the arena's.
-func (a *arena) streamsPrefix() string { return a.prefix + streamsName + "-" }
+// outputPrefix is that of the output topics of a contestant: Pawl's have the arena's own.
+func (a *arena) outputPrefix(contestant string) string {
+	if contestant == pawlName {
+		return a.prefix
+	}
+	return a.prefix + contestant + "-"
+}
 
 // places makes the outputs, and says which topic is where with which schema.
-func (a *arena) places(ctx context.Context) (places []string, err error) {
+func (a *arena) places(ctx context.Context, prefix string) (places []string, err error) {
 	put := func(topic, name, schema string) {
 		var id int32
 		if err == nil {
@@ -160,11 +177,10 @@ func (a *arena) places(ctx context.Context) (places []string, err error) {
 		}
 	}
 	for _, out := range a.outputs {
-		name := a.streamsPrefix() + out.topic
 		if err == nil {
-			err = a.createTopics(ctx, name)
+			err = a.createTopics(ctx, prefix+out.topic)
 		}
-		put(out.topic, name, out.schema)
+		put(out.topic, prefix+out.topic, out.schema)
 	}
 	return places, err
 }

@@ -47,20 +47,26 @@ type Machine struct {
 type Result struct {
 	Pipeline string `json:"pipeline"`
 	Windows  string `json:"windows"`
-	Pawl     Sums   `json:"pawl"`
-	Streams  Sums   `json:"streams"`
-	// Ratio and Whole are the medians of Kafka Streams over those of Pawl, settled and of whole
-	// runs.
-	Ratio float64 `json:"ratio_settled"`
-	Whole float64 `json:"ratio_whole"`
-	// Outputs is how many records both should write. Broken and Late are the input records that
+	Pawl     Side   `json:"pawl"`
+	Peers    []Side `json:"peers"`
+	// Outputs is how many records each should write. Broken and Late are the input records that
 	// Pawl writes to topics of its own besides, which Kafka Streams leaves out.
 	Outputs  int64   `json:"outputs"`
 	Broken   int64   `json:"broken_records"`
 	Late     int64   `json:"late_records"`
 	Verified bool    `json:"verified"`
-	Met      bool    `json:"goal_met"`
+	Met      bool    `json:"goal_met"` // against every peer
 	Turns    []*Turn `json:"turns"`
+}
+
+// Side is one contestant's figures.
+type Side struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	Sums
+	// Ratio and Whole are its medians over those of Pawl, settled and of whole runs.
+	Ratio float64 `json:"ratio_settled"`
+	Whole float64 `json:"ratio_whole"`
 }
 
 // Sums sums up the turns of one contestant.
@@ -79,11 +85,11 @@ type Spread struct {
 	Max    float64 `json:"max"`
 }
 
-func newReport(ctx context.Context, o Options, both []contestant) *Report {
+func newReport(ctx context.Context, o Options, cast []contestant) *Report {
 	r := &Report{At: time.Now().UTC().Truncate(time.Second), Events: o.Events, Pace: o.Pace,
 		Runs: o.Runs, Interval: o.Commit.String(), Verified: true, Met: true,
 		Versions: map[string]string{"go": runtime.Version()}}
-	for _, c := range both {
+	for _, c := range cast {
 		r.Versions[c.name] = c.version
 	}
 	if out, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output(); err == nil {
@@ -104,22 +110,37 @@ func firstLine(path string) string {
 }
 
 // add takes the turns of a pipeline, and what should have come of them.
-func (r *Report) add(v view, want *truth, turns []*Turn) {
+func (r *Report) add(v view, cast []contestant, want *truth, turns []*Turn) {
 	res := Result{Pipeline: v.name, Windows: v.windows, Turns: turns, Verified: true,
-		Pawl: sums(turns, pawlName), Streams: sums(turns, streamsName), Outputs: want.count,
-		Broken: want.fates[verify.Dead], Late: want.late}
+		Outputs: want.count, Broken: want.fates[verify.Dead], Late: want.late}
 	for _, t := range turns {
 		res.Verified = res.Verified && t.Verdict.Right()
 	}
-	if res.Pawl.Settled.Median > 0 {
-		res.Ratio = res.Streams.Settled.Median / res.Pawl.Settled.Median
+	for _, c := range cast {
+		side := Side{Name: c.name, Title: c.title, Sums: sums(turns, c.name)}
+		if c.name == pawlName {
+			res.Pawl = side
+		} else {
+			res.Peers = append(res.Peers, side)
+		}
 	}
-	if res.Pawl.CPU.Median > 0 {
-		res.Whole = res.Streams.CPU.Median / res.Pawl.CPU.Median
+	res.Met = res.Verified
+	for i := range res.Peers {
+		p := &res.Peers[i]
+		p.Ratio = over(p.Settled.Median, res.Pawl.Settled.Median)
+		p.Whole = over(p.CPU.Median, res.Pawl.CPU.Median)
+		res.Met = res.Met && p.Ratio >= Goal
 	}
-	res.Met = res.Verified && res.Ratio >= Goal
 	r.Pipelines = append(r.Pipelines, res)
 	r.Verified, r.Met = r.Verified && res.Verified, r.Met && res.Met
+}
+
+// over is a quotient, 0 where there is none.
+func over(a, b float64) float64 {
+	if b <= 0 {
+		return 0
+	}
+	return a / b
 }
 
 func sums(turns []*Turn, contestant string) Sums {
@@ -167,8 +188,8 @@ func (r *Report) Print(w io.Writer) error {
 	fmt.Fprintln(table, "min / median / max\tCPU s per M, settled\twhole run\trecords/s\t"+
 		"peak MiB\tbroker CPU s per M")
 	for _, p := range r.Pipelines {
-		for name, s := range p.sides() {
-			fmt.Fprintf(table, "%s (%s), %s\t%s\t%s\t%s\t%s\t%s\n", p.Pipeline, p.Windows, name,
+		for _, s := range append([]Side{p.Pawl}, p.Peers...) {
+			fmt.Fprintf(table, "%s (%s), %s\t%s\t%s\t%s\t%s\t%s\n", p.Pipeline, p.Windows, s.Title,
 				s.Settled.text(2), s.CPU.text(2), s.Rate.text(0), s.PeakMiB.text(0),
 				s.Broker.text(2))
 		}
@@ -178,36 +199,34 @@ func (r *Report) Print(w io.Writer) error {
 	}
 	fmt.Fprintln(w)
 	for _, p := range r.Pipelines {
-		fmt.Fprintf(w, "%s: Kafka Streams takes %.2f times Pawl's CPU settled, %.2f times over "+
-			"whole runs; goal %.0f times: %s\n", p.Pipeline, p.Ratio, p.Whole, Goal, p.verdict())
-		fmt.Fprintf(w, "  %d outputs of each; %d broken and %d late records went to topics of "+
-			"Pawl's own, Kafka Streams left them out\n", p.Outputs, p.Broken, p.Late)
-		for _, t := range p.Turns {
-			if !t.Verdict.Right() {
-				fmt.Fprintf(w, "  %s, run %d: %v\n    %s\n", t.Contestant, t.Run, t.Verdict,
-					strings.Join(t.Verdict.Examples, "\n    "))
-			}
-		}
+		p.print(w)
 	}
 	return nil
 }
 
-// sides are both contestants' figures, Pawl's first.
-func (p *Result) sides() func(yield func(string, Sums) bool) {
-	return func(yield func(string, Sums) bool) {
-		if yield("Pawl", p.Pawl) {
-			yield("Kafka Streams", p.Streams)
+// print writes what is to be said of one pipeline.
+func (p *Result) print(w io.Writer) {
+	for _, s := range p.Peers {
+		fmt.Fprintf(w, "%s: %s takes %.2f times Pawl's CPU settled, %.2f times over whole runs; "+
+			"goal %.0f times: %s\n", p.Pipeline, s.Title, s.Ratio, s.Whole, Goal, p.verdict(s))
+	}
+	fmt.Fprintf(w, "  %d outputs of each; %d broken and %d late records went to topics of Pawl's "+
+		"own, Kafka Streams left them out\n", p.Outputs, p.Broken, p.Late)
+	for _, t := range p.Turns {
+		if !t.Verdict.Right() {
+			fmt.Fprintf(w, "  %s, run %d: %v\n    %s\n", t.Contestant, t.Run, t.Verdict,
+				strings.Join(t.Verdict.Examples, "\n    "))
 		}
 	}
 }
 
-func (p *Result) verdict() string {
+func (p *Result) verdict(s Side) string {
 	switch {
 	case !p.Verified:
 		return "not verified"
-	case p.Ratio == 0:
+	case s.Ratio == 0:
 		return "too few events to tell"
-	case p.Met:
+	case s.Ratio >= Goal:
 		return "met"
 	}
 	return "not met"

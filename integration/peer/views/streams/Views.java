@@ -17,7 +17,8 @@ import org.apache.kafka.streams.state.Stores;
 import org.rocksdb.Options;
 
 /**
- * Views runs one of the project's pipelines in Kafka Streams until it is told to end.
+ * Views runs one of the project's pipelines in Kafka Streams until it is told to end. Those whose
+ * names end with -windows are made of the windows that Kafka Streams brings along.
  *
  * <p>java Views BROKERS APPLICATION-ID STATE-DIR COMMIT-MS PIPELINE TOPIC:NAME:ID…
  *
@@ -52,6 +53,8 @@ public final class Views {
       case "activity":
         return topology(() -> new Activity(topics), topics, List.of(Activity.IN),
             List.of(Activity.MINUTES, Activity.FIVES, Activity.BATCHES));
+      case "activity-windows":
+        return ActivityWindows.topology(topics);
       case "pageviews":
         return topology(() -> new PageViews(topics), topics, List.of(PageViews.IN),
             List.of(PageViews.COUNTS));
