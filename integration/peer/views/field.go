@@ -77,13 +77,14 @@ func (f *field) serve(ctx context.Context) (err error) {
 	return nil
 }
 
-// close ends the servers and removes all they kept; of a cluster that was given, the topics.
+// close ends the servers and removes all they kept; of a cluster that was given, the topics and
+// groups.
 func (f *field) close() {
 	if f.client != nil {
 		if f.kafka == nil {
 			// The contest's context may have ended, yet nothing may stay behind.
 			ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
-			if err := f.clear(ctx, nil); err != nil {
+			if err := errors.Join(f.clear(ctx, nil), f.dropGroups(ctx)); err != nil {
 				f.told("%v", err)
 			}
 			cancel()
@@ -173,6 +174,28 @@ func (f *field) clear(ctx context.Context, but []string) error {
 			return fmt.Errorf("topics %s are not gone: %w", strings.Join(names, ", "), err)
 		}
 	}
+}
+
+// dropGroups deletes the groups of the contest.
+func (f *field) dropGroups(ctx context.Context) error {
+	groups, err := f.adm.ListGroups(ctx)
+	if err != nil {
+		return fmt.Errorf("list groups: %w", err)
+	}
+	names := slices.DeleteFunc(groups.Groups(), func(name string) bool {
+		return !strings.HasPrefix(name, f.prefix)
+	})
+	if len(names) == 0 {
+		return nil
+	}
+	deleted, err := f.adm.DeleteGroups(ctx, names...)
+	if err == nil {
+		err = deleted.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("delete groups %s: %w", strings.Join(names, ", "), err)
+	}
+	return nil
 }
 
 // pollEvery is how often the broker and the contestant are looked at.

@@ -92,7 +92,7 @@ func measured(t *testing.T, o Options, p Result) {
 	}
 }
 
-// nothingLeft checks that the contests removed their topics.
+// nothingLeft checks that the contests removed their topics and groups.
 func nothingLeft(t *testing.T, o Options) {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(o.Kafka))
@@ -100,13 +100,18 @@ func nothingLeft(t *testing.T, o Options) {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	topics, err := kadm.NewClient(cl).ListTopics(t.Context())
+	adm := kadm.NewClient(cl)
+	topics, err := adm.ListTopics(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range topics.Names() {
+	groups, err := adm.ListGroups(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(topics.Names(), groups.Groups()...) {
 		if strings.HasPrefix(name, "pawl-views-") {
-			t.Errorf("topic %s was left behind", name)
+			t.Errorf("%s was left behind", name)
 		}
 	}
 }
