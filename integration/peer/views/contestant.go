@@ -81,7 +81,7 @@ func (f *field) preparePawl(ctx context.Context) (contestant, error) {
 }
 
 // judgePawl compares the outputs as it does those of others, and then all else that Pawl left: its
-// state, its ledger, what it did with records that are late or broken.
+// state, its ledger, the order of its outputs, what it did with records that are late or broken.
 func judgePawl(ctx context.Context, a *arena, j job) (*Verdict, error) {
 	v, err := a.judge(ctx, a.prefix)
 	if err != nil {
@@ -97,9 +97,9 @@ func judgePawl(ctx context.Context, a *arena, j job) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.State = whole.StateDifferent + whole.LedgerDifferent
+	v.Else = whole.StateDifferent + whole.LedgerDifferent
 	if whole.Oracle != "match" && v.Right() {
-		v.Missing, v.Extra = whole.Missing+whole.Different, whole.Extra+whole.Different
+		v.Else = max(1, whole.Missing+whole.Extra+whole.Different)
 	}
 	for _, e := range whole.Examples {
 		v.Examples = append(v.Examples, e.String())

@@ -160,17 +160,17 @@ type Verdict struct {
 	Outputs  int64    `json:"outputs"`
 	Missing  int64    `json:"missing"`
 	Extra    int64    `json:"extra"`
-	State    int64    `json:"state_different"` // entries of Pawl's changelogs
+	Else     int64    `json:"else_different"` // of Pawl: state, order, late and broken records
 	Examples []string `json:"examples,omitempty"`
 }
 
 // Right tells whether nothing is wrong.
-func (v *Verdict) Right() bool { return v.Missing+v.Extra+v.State == 0 && v.Outputs > 0 }
+func (v *Verdict) Right() bool { return v.Missing+v.Extra+v.Else == 0 && v.Outputs > 0 }
 
 // String is the verdict in words.
 func (v *Verdict) String() string {
-	return fmt.Sprintf("%d outputs: %d missing, %d extra, %d state entries different", v.Outputs,
-		v.Missing, v.Extra, v.State)
+	return fmt.Sprintf("%d outputs: %d missing, %d extra, %d differences else", v.Outputs,
+		v.Missing, v.Extra, v.Else)
 }
 
 // examples is how many records of each kind are shown.
