@@ -21,6 +21,7 @@ SWEEP ?= --repeat 3
 SWEEP_FILE ?= bin/sweep.jsonl
 SWEEP_PLOTS ?= bin/plots
 PEERS ?= --events 2000000 --runs 3
+VIEWS ?= --events 1000000 --runs 3
 HOURS ?= 8
 SEEDS ?= 1000
 SEED ?= 1
@@ -29,8 +30,8 @@ SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race sim simulated mutants lint rules deploy tidy golden fuzz servers \
-	integration browser screenshots demo chaos soak bench bench-peers sweep plots sbom vuln \
-	licenses clean
+	integration browser screenshots demo chaos soak bench bench-peers bench-views sweep plots \
+	sbom vuln licenses clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +131,9 @@ bench: ## Run the benchmark; BENCH='--events 1000000 --kafka … --registry …'
 bench-peers: build servers ## Pawl beside Kafka Streams, goka, Quix; PEERS='--events 2000000 --runs 3'
 	@$(GO) build -o bin/contest ./integration/peer/speed/contest
 	@PAWL_SERVERS_DIR=$(SERVERS) bin/contest $(PEERS)
+
+bench-views: build servers ## Windows in Pawl and in Kafka Streams; VIEWS='--events 1000000 --runs 3'
+	$(GO) run ./integration/peer/views/contest $(VIEWS)
 
 sweep: servers ## Measure costs over a grid of points, fit the cost model, draw it (Java 17)
 	@mkdir -p $(dir $(SWEEP_FILE))
