@@ -27,11 +27,12 @@ import (
 // and are forgotten at the same pace. A round is a minute of event time, in which each stage has
 // the same work again; broken records, which are rare and cost much more, there are none.
 const (
-	standUsers  = 10_000
-	standRate   = 500 // events per second of event time
+	standUsers  = 6_000
+	standRate   = 300 // events per second of event time
 	standRound  = 60 * standRate
 	standEpoch  = 2_000 // events: 100 ms at 20,000/s
-	standWarmUp = 6     // rounds until the longest window, of five minutes, is full
+	standWarmUp = 6     // rounds until all that lasts for standLasts is full
+	standLasts  = 5 * time.Minute
 	standCache  = 64 << 20
 )
 
@@ -47,15 +48,19 @@ type work struct {
 
 func works() []work {
 	return []work{
-		{"fraud", func() *processor.Pipeline { return fraud.New(fraud.Config{}) },
+		{"fraud", func() *processor.Pipeline { return fraud.New(fraud.Config{Span: standLasts}) },
 			func() loadgen.Generator {
 				return fraud.NewGenerator(fraud.LoadConfig{Seed: 1, Users: standUsers,
-					Start: standStart, Rate: standRate, Poison: -1})
+					Pipeline: fraud.Config{Span: standLasts}, Start: standStart,
+					Rate: standRate, Poison: -1})
 			}, decoding(txschema.TransactionType())},
-		{"activity", func() *processor.Pipeline { return activity.New(activity.Config{}) },
+		{"activity", func() *processor.Pipeline {
+			return activity.New(activity.Config{DedupeHorizon: standLasts})
+		},
 			func() loadgen.Generator {
 				return activity.NewGenerator(activity.LoadConfig{Seed: 1, Users: standUsers,
-					Start: standStart, Rate: standRate, Poison: -1, PauseEvery: -1})
+					Pipeline: activity.Config{DedupeHorizon: standLasts}, Start: standStart,
+					Rate: standRate, Poison: -1, PauseEvery: -1})
 			}, decoding(eventschema.UserEventType())},
 	}
 }
@@ -187,7 +192,7 @@ func (s *stand) begin() *stand {
 	offsets := slices.Repeat([]int64{-1}, len(s.ends))
 	s.task = s.open(store, []*kgo.Record{s.claim(0)}, offsets)
 	for range standWarmUp {
-		s.round(func(share *processor.Effects) { s.apply(share) })
+		s.round(s.apply)
 		s.spill()
 	}
 	return s
@@ -282,8 +287,15 @@ func (s *stand) apply(share *processor.Effects) {
 	}
 }
 
-// spill writes what was applied to disk.
+// spill hands what was applied on to Pebble, which brings it to disk when it has enough.
 func (s *stand) spill() {
+	if err := s.task.Store().Spill(); err != nil {
+		s.b.Fatal(err)
+	}
+}
+
+// flush has all that was applied on disk.
+func (s *stand) flush() {
 	if err := s.task.Store().Flush(); err != nil {
 		s.b.Fatal(err)
 	}

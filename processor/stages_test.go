@@ -93,7 +93,7 @@ func BenchmarkStageProduce(b *testing.B) {
 	})
 }
 
-// BenchmarkStageApply brings committed epochs into the store, and once a round to the disk.
+// BenchmarkStageApply brings committed epochs into the store, and once a round onto the disk.
 func BenchmarkStageApply(b *testing.B) {
 	stages(b, func(b *testing.B, w work) {
 		m, s := newMeter(b), newStand(b, w).begin()
@@ -101,7 +101,7 @@ func BenchmarkStageApply(b *testing.B) {
 			s.round(func(share *processor.Effects) {
 				m.measure(standEpoch, func() { s.apply(share) })
 			})
-			m.measure(0, s.spill)
+			m.measure(0, s.flush)
 		})
 	})
 }
