@@ -97,7 +97,7 @@ func (c *core) next(s *timerState, limit int64) (key string, ok bool) {
 	if len(s.ahead) == 0 && s.horizon != "" && timerTime(s.horizon) <= limit {
 		from := statestore.Key(s.horizon)
 		s.horizon = ""
-		s.table.cache(&c.ctx).scan(from, timerEnd(), func(key string, _ record.Timer) bool {
+		s.table.cache(&c.ctx).gather(from, timerEnd(), func(key string, _ record.Timer) bool {
 			if len(s.ahead) == timerBatch {
 				s.horizon = key
 				return false
