@@ -136,7 +136,7 @@ func processorTime(b *testing.B) time.Duration {
 
 // stand is a task on its own disk, without a cluster: each stage of an epoch is a call.
 type stand struct {
-	b      *testing.B
+	b      testing.TB
 	app    *processor.Offline
 	gen    loadgen.Generator
 	task   *processor.OfflineTask
@@ -147,7 +147,7 @@ type stand struct {
 	keep   bool
 }
 
-func newStand(b *testing.B, w work, brokers ...string) *stand {
+func newStand(b testing.TB, w work, brokers ...string) *stand {
 	b.Helper()
 	registry := schemas.NewMemory()
 	app, err := processor.NewOffline(processor.Config{ApplicationID: "stand", InstanceID: "1",
@@ -186,16 +186,31 @@ func (s *stand) disk() (*statestore.Pebble, func()) {
 
 // begin opens the task on an empty store and brings it to where a round is like the one before.
 func (s *stand) begin() *stand {
-	s.b.Helper()
-	store, done := s.disk()
-	s.b.Cleanup(done)
-	offsets := slices.Repeat([]int64{-1}, len(s.ends))
-	s.task = s.open(store, []*kgo.Record{s.claim(0)}, offsets)
+	s.empty()
 	for range standWarmUp {
 		s.round(s.apply)
 		s.spill()
 	}
 	return s
+}
+
+// empty opens the task on an empty store.
+func (s *stand) empty() *stand {
+	s.b.Helper()
+	store, done := s.disk()
+	s.b.Cleanup(done)
+	offsets := slices.Repeat([]int64{-1}, len(s.ends))
+	s.task = s.open(store, []*kgo.Record{s.claim(0)}, offsets)
+	return s
+}
+
+// offsets are where the task stands in its inputs.
+func (s *stand) offsets() []int64 {
+	var all []int64
+	for _, in := range s.task.Position().Inputs {
+		all = append(all, in.Offset)
+	}
+	return all
 }
 
 func (s *stand) claim(offset int64) *kgo.Record {
@@ -251,6 +266,17 @@ func (s *stand) next(n int) []*kgo.Record {
 	return recs
 }
 
+// values are those of the first input among so many more records.
+func (s *stand) values(n int) [][]byte {
+	var values [][]byte
+	for _, r := range s.next(n) {
+		if s.inputs[r.Topic] == 0 {
+			values = append(values, r.Value)
+		}
+	}
+	return values
+}
+
 // step takes all that was fetched through the pipeline.
 func (s *stand) step() {
 	for {
@@ -303,7 +329,7 @@ func (s *stand) flush() {
 
 // sink is a broker that has the topics, and takes records and the ends of transactions without
 // doing anything about them.
-func sink(b *testing.B, topics []processor.TopicPlan) []string {
+func sink(b testing.TB, topics []processor.TopicPlan) []string {
 	b.Helper()
 	var names []string
 	for _, t := range topics {

@@ -3,13 +3,68 @@
 package processor_test
 
 import (
-	"slices"
+	"reflect"
 	"testing"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"pawl/processor"
 )
+
+// TestStages takes an epoch through all stages that are measured: each does its whole work.
+func TestStages(t *testing.T) {
+	for _, w := range works() {
+		t.Run(w.name, func(t *testing.T) {
+			s := newStand(t, w, sink(t, newStand(t, w).app.Topics())...).empty()
+			send, done, err := s.app.Sender(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer done()
+			s.keep = true
+			decode := w.plain(s.app.Resolver())
+			for range 2 {
+				s.fetch(standEpoch)
+				s.step()
+				share := s.seal()
+				if share.Records != standEpoch || len(share.Changes) < standEpoch/2 {
+					t.Errorf("an epoch of %d records with %d changes", share.Records,
+						len(share.Changes))
+				}
+				if err := send(t.Context(), s.task, share); err != nil {
+					t.Fatal(err)
+				}
+				s.apply(share)
+			}
+			s.flush()
+			for _, v := range s.values(100) {
+				if err := decode(v); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.kept = append(s.kept, s.claim(s.end))
+			store, closeStore := s.disk()
+			defer closeStore()
+			again := s.open(store, s.kept, s.offsets())
+			if got, want := again.Position(), s.task.Position(); !reflect.DeepEqual(got, want) {
+				t.Errorf("the restored task stands at\n%+v, want\n%+v", got, want)
+			}
+			if got, want := entries(t, again), entries(t, s.task); got != want || got == 0 {
+				t.Errorf("%d entries were restored, want %d", got, want)
+			}
+		})
+	}
+}
+
+// entries counts what the task's tables hold.
+func entries(t *testing.T, task *processor.OfflineTask) (n int) {
+	t.Helper()
+	if err := task.Store().Scan([]byte{1}, []byte{0xFF}, func(_, _ []byte) bool {
+		n++
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
 
 // The stages of a record's path, each with realistic load and measured without the others. Figures
 // are per event: a record of the input; in the restore, one of the changelog.
@@ -20,12 +75,10 @@ func BenchmarkStageDecode(b *testing.B) {
 		m, s := newMeter(b), newStand(b, w)
 		decode := w.plain(s.app.Resolver())
 		m.rounds(func() {
-			recs := slices.DeleteFunc(s.next(standRound), func(r *kgo.Record) bool {
-				return r.Topic != s.app.Inputs(0)[0].Topic
-			})
-			m.measure(len(recs), func() {
-				for _, r := range recs {
-					if err := decode(r.Value); err != nil {
+			values := s.values(standRound)
+			m.measure(len(values), func() {
+				for _, v := range values {
+					if err := decode(v); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -115,13 +168,9 @@ func BenchmarkStageRestore(b *testing.B) {
 			s.round(s.apply)
 		}
 		s.kept = append(s.kept, s.claim(s.end))
-		var offsets []int64
-		for _, in := range s.task.Position().Inputs {
-			offsets = append(offsets, in.Offset)
-		}
 		m.rounds(func() {
 			store, done := s.disk()
-			m.measure(len(s.kept), func() { s.open(store, s.kept, offsets) })
+			m.measure(len(s.kept), func() { s.open(store, s.kept, s.offsets()) })
 			done()
 		})
 	})
