@@ -91,6 +91,7 @@ type core struct {
 	given     given    // of the next record, where its input is enriched or sheds
 	fx        *Effects
 	spare     *Effects // of a committed epoch, for its memory
+	sizes     []int64  // of the tables' caches
 
 	position    record.Position // as of the last record stepped
 	claim       int64           // offset of the claim record under which the task runs
@@ -349,10 +350,28 @@ func (c *core) applied(fx *Effects, cacheLimit int64) {
 	fx.reset()
 	c.spare = fx
 	c.forget()
+	c.sizes = c.sizes[:0]
 	for _, t := range c.tables {
 		t.applied()
-		t.evict(cacheLimit / int64(len(c.tables)))
+		c.sizes = append(c.sizes, t.bytes())
 	}
+	share := fairShare(c.sizes, cacheLimit)
+	for _, t := range c.tables {
+		t.evict(share)
+	}
+}
+
+// fairShare is how much each of sizes may be at most for all to be limit together: what the small
+// ones leave, the large ones get. It sorts sizes.
+func fairShare(sizes []int64, limit int64) int64 {
+	slices.Sort(sizes)
+	for i, size := range sizes {
+		if share := limit / int64(len(sizes)-i); size > share {
+			return share
+		}
+		limit -= size
+	}
+	return math.MaxInt64
 }
 
 func (c *core) cacheBytes() int64 {

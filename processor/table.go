@@ -349,6 +349,16 @@ func (c *cache[V]) evict(limit int64) {
 
 // scan calls fn for the live entries in [from, to), in order: the overlay merged over the store.
 func (c *cache[V]) scan(from, to statestore.Key, fn func(key string, v V) bool) {
+	c.merged(from, to, false, fn)
+}
+
+// gather is scan over entries that will be touched soon: what the store has of them is kept, so
+// that it need not be asked for each.
+func (c *cache[V]) gather(from, to statestore.Key, fn func(key string, v V) bool) {
+	c.merged(from, to, true, fn)
+}
+
+func (c *cache[V]) merged(from, to statestore.Key, keep bool, fn func(key string, v V) bool) {
 	it := c.sorted.Iter()
 	more := it.Seek(string(from))
 	inRange := func() bool { return more && it.Key() < string(to) }
@@ -381,7 +391,15 @@ func (c *cache[V]) scan(from, to statestore.Key, fn func(key string, v V) bool) 
 				formatKey([]byte(key)), err))
 			return false
 		}
+		if k := statestore.Key(full[len(c.prefix):]); keep && c.index.get(k) == nil {
+			e := c.insert(k, raw)
+			e.val, e.live, e.hash = v, true, entryHash(full, raw) // touch counts it
+		}
 		stopped = !fn(key, v)
+		if keep {
+			var fresh V
+			v = fresh // the entry has that one's memory
+		}
 		return !stopped
 	})
 	if err != nil {
