@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime/debug"
 	"slices"
 	"strconv"
 
@@ -239,39 +238,6 @@ func rejection(err error) *RejectError {
 	errors.As(err, &reject)
 	return reject
 }
-
-// place is a record of one task's inputs.
-type place struct {
-	input  int
-	offset int64
-}
-
-// poisonError says that a record must be dead-lettered but has already changed state. The epoch is
-// discarded and processed again without that record.
-type poisonError struct {
-	at  place
-	why *RejectError
-}
-
-func (e *poisonError) Error() string {
-	return fmt.Sprintf("record at offset %d: %v", e.at.offset, e.why)
-}
-
-func recovered(r any, input int, rec *kgo.Record) error {
-	if big, ok := r.(tooLarge); ok {
-		return &poisonError{place{input, rec.Offset}, &RejectError{Exception: "RecordTooLarge",
-			Message: big.String()}}
-	}
-	return &panicError{value: r, stack: string(debug.Stack())}
-}
-
-// panicError is a handler's panic; the stack goes to the log, not into the error's text.
-type panicError struct {
-	value any
-	stack string
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.value) }
 
 // skip moves past a control record: an offset without content.
 func (c *core) skip(input int, rec *kgo.Record) {
