@@ -355,6 +355,9 @@ func (c *cache[V]) scan(from, to statestore.Key, fn func(key string, v V) bool) 
 // gather is scan over entries that will be touched soon: what the store has of them is kept, so
 // that it need not be asked for each.
 func (c *cache[V]) gather(from, to statestore.Key, fn func(key string, v V) bool) {
+	if !c.looked {
+		c.look() // afterwards it would take in anew what is kept here
+	}
 	c.merged(from, to, true, fn)
 }
 

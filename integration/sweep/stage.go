@@ -35,8 +35,8 @@ type stage struct {
 }
 
 // openStage builds the program and starts the servers, with all data below dir.
-func openStage(ctx context.Context, dir string) (st *stage, err error) {
-	st = &stage{dir: dir, pawl: filepath.Join(dir, "pawl"),
+func openStage(ctx context.Context, dir string) (_ *stage, err error) {
+	st := &stage{dir: dir, pawl: filepath.Join(dir, "pawl"),
 		machine: Machine{CPUs: runtime.NumCPU(), Go: runtime.Version(), Commit: commit(ctx)}}
 	defer func() {
 		if err != nil {
