@@ -312,7 +312,7 @@ func changelogDamages() []damage {
 		{"an old owner writes on", func(t *testing.T, w *world) {
 			claim := lastClaim(t, w)
 			next := copyOf(w.positions(0)[0])
-			rewrite(t, w, next, record.PositionType(), func(p *record.Position) { p.Epoch = 2 })
+			rewrite(t, w, next, record.PositionType(), func(p *record.Position) { p.Epoch = 1000 })
 			w.insert(next, claim.Offset+1)
 		}, found{Claim: 1, Epoch: 2, Position: some, State: 1, DeadLetter: maybe,
 			OutputUnaccounted: maybe, Ledger: maybe}},
