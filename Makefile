@@ -4,6 +4,7 @@ GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.5.0
 GOLICENSES = github.com/google/go-licenses@v1.6.0
+BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # What may be in the binary: licences that ask for no more than their text.
 LICENSES = Apache-2.0,BSD-2-Clause,BSD-3-Clause,ISC,MIT,Unlicense
 # What the race detector runs over: all but the tests on real servers.
@@ -17,6 +18,14 @@ FUZZTIME ?= 30s
 DEMO ?= --duration 30s --rate 5000
 CHAOS ?= --duration 1m
 BENCH ?= --events 1000000
+SWEEP ?= --repeat 3
+SWEEP_FILE ?= bin/sweep.jsonl
+SWEEP_PLOTS ?= bin/plots
+PEERS ?= --events 2000000 --runs 3
+VIEWS ?= --events 1000000 --runs 3
+# The same number of rounds each time, or what is forgotten in them differs and allocations with it.
+STAGES = $(GO) test ./processor -run '^$$' -bench '^BenchmarkStage' -benchtime 3x -count 6 \
+	-timeout 20m
 HOURS ?= 8
 SEEDS ?= 1000
 SEED ?= 1
@@ -25,10 +34,11 @@ SRC = $(shell $(GO) list -f '{{.Dir}}' ./...)
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race sim simulated mutants lint rules deploy tidy golden fuzz servers \
-	integration browser screenshots demo chaos soak bench sbom vuln licenses clean
+	integration browser screenshots demo chaos soak bench bench-record bench-fraud bench-peers \
+	bench-views sweep plots sbom vuln licenses clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/pawl
 	$(GO) build -o bin/pawl ./cmd/pawl
@@ -119,8 +129,36 @@ soak: build servers ## Simulation and chaos in turn for HOURS (8), each time wit
 		bin/pawl chaos --broker local --duration 30m --seed $$now --report bin/soak-$$now.json || \
 		exit 1; done
 
-bench: ## Run the benchmark; BENCH='--events 1000000 --kafka … --registry …'
+bench: ## Measure each stage of a record's path (minutes); compare with docs/bench/stages.txt
+	@mkdir -p bin
+	@$(STAGES) > bin/stages.txt || { cat bin/stages.txt; exit 1; }
+	@$(GO) run $(BENCHSTAT) -filter '.unit:(ns/event OR cpu-ns/event OR B/event OR allocs/event)' \
+		recorded=docs/bench/stages.txt now=bin/stages.txt
+
+bench-record: ## Measure the stages and record that as what `make bench` compares with
+	@mkdir -p bin docs/bench
+	@$(STAGES) > bin/stages.txt || { cat bin/stages.txt; exit 1; }
+	@cp bin/stages.txt docs/bench/stages.txt
+	@grep '^cpu:' docs/bench/stages.txt
+
+bench-fraud: ## Run fraud over a preloaded input; BENCH='--events 1000000 --kafka … --registry …'
 	$(GO) run ./cmd/pawl bench fraud $(BENCH)
+
+bench-peers: build servers ## Pawl beside Kafka Streams, goka, Quix; PEERS='--events 2000000 --runs 3'
+	@$(GO) build -o bin/contest ./integration/peer/speed/contest
+	@PAWL_SERVERS_DIR=$(SERVERS) bin/contest $(PEERS)
+
+bench-views: build servers ## Windows in Pawl and in Kafka Streams; VIEWS='--events 1000000 --runs 3'
+	$(GO) run ./integration/peer/views/contest $(VIEWS)
+
+sweep: servers ## Measure costs over a grid of points, fit the cost model, draw it (Java 17)
+	@mkdir -p $(dir $(SWEEP_FILE))
+	$(GO) run ./integration/sweep run $(SWEEP_FILE) $(SWEEP)
+	$(GO) run ./integration/sweep fit $(SWEEP_FILE)
+	$(GO) run ./integration/sweep plot $(SWEEP_FILE) $(SWEEP_PLOTS)
+
+plots: ## Check the module that draws the plots of a sweep
+	cd integration/sweep/draw && $(GO) vet . && $(GO) test -count=1 .
 
 clean: ## Remove what was built; .servers stays
 	rm -rf bin

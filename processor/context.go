@@ -22,6 +22,9 @@ type Context struct {
 	fate    fate
 	tuple   statestore.Key
 	probe   statestore.Key // of the last look into a global table
+	brief   statestore.Key // of an operator, see briefly
+	timer   statestore.Key // of the timer that is being set, or fires
+	fired   []byte         // the key that the timer which fires was set for
 	answers []answer       // of the record's enrichments; none in a timer
 }
 
@@ -48,6 +51,12 @@ func (ctx *Context) row() statestore.Key {
 // under is the key of something of the current key's at ms.
 func (ctx *Context) under(ms int64) statestore.Key {
 	return statestore.Key(nil).Bytes(ctx.key).Int(ms)
+}
+
+// briefly is under for a key that is used at once: it lies where the next such key will.
+func (ctx *Context) briefly(ms int64) statestore.Key {
+	ctx.brief = ctx.brief[:0].Bytes(ctx.key).Int(ms)
+	return ctx.brief
 }
 
 func (ctx *Context) enter(rec *kgo.Record, input int, key []byte, at int64) {

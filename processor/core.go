@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime/debug"
 	"slices"
 	"strconv"
 
@@ -91,6 +90,7 @@ type core struct {
 	given     given    // of the next record, where its input is enriched or sheds
 	fx        *Effects
 	spare     *Effects // of a committed epoch, for its memory
+	sizes     []int64  // of the tables' caches
 
 	position    record.Position // as of the last record stepped
 	claim       int64           // offset of the claim record under which the task runs
@@ -98,6 +98,7 @@ type core struct {
 	before      int64       // the watermark before the record being stepped
 	counted     []tally     // by the record being stepped
 	trace       RecordTrace // of the record being stepped; nil when nobody follows it
+	kept        bool        // what the record being stepped consists of is in the open epoch
 	uncommitted int64       // bytes of overlay and outputs not yet sealed
 	failure     error       // first failure of the open epoch
 	tripped     error       // the breaker's word on the open epoch
@@ -195,7 +196,7 @@ func (c *core) step(input int, rec *kgo.Record) (err error) {
 			err = recovered(r, input, rec)
 		}
 	}()
-	c.counted = c.counted[:0]
+	c.counted, c.kept = c.counted[:0], false
 	if len(c.poison) > 0 {
 		if why, ok := c.poison[place{input, rec.Offset}]; ok {
 			c.dead(input, rec, why)
@@ -238,41 +239,9 @@ func rejection(err error) *RejectError {
 	return reject
 }
 
-// place is a record of one task's inputs.
-type place struct {
-	input  int
-	offset int64
-}
-
-// poisonError says that a record must be dead-lettered but has already changed state. The epoch is
-// discarded and processed again without that record.
-type poisonError struct {
-	at  place
-	why *RejectError
-}
-
-func (e *poisonError) Error() string {
-	return fmt.Sprintf("record at offset %d: %v", e.at.offset, e.why)
-}
-
-func recovered(r any, input int, rec *kgo.Record) error {
-	if big, ok := r.(tooLarge); ok {
-		return &poisonError{place{input, rec.Offset}, &RejectError{Exception: "RecordTooLarge",
-			Message: big.String()}}
-	}
-	return &panicError{value: r, stack: string(debug.Stack())}
-}
-
-// panicError is a handler's panic; the stack goes to the log, not into the error's text.
-type panicError struct {
-	value any
-	stack string
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.value) }
-
 // skip moves past a control record: an offset without content.
 func (c *core) skip(input int, rec *kgo.Record) {
+	c.kept = false
 	in := &c.position.Inputs[input]
 	in.Gaps += rec.Offset + 1 - in.Offset
 	in.Offset = rec.Offset + 1
@@ -347,10 +316,28 @@ func (c *core) applied(fx *Effects, cacheLimit int64) {
 	fx.reset()
 	c.spare = fx
 	c.forget()
+	c.sizes = c.sizes[:0]
 	for _, t := range c.tables {
 		t.applied()
-		t.evict(cacheLimit / int64(len(c.tables)))
+		c.sizes = append(c.sizes, t.bytes())
 	}
+	share := fairShare(c.sizes, cacheLimit)
+	for _, t := range c.tables {
+		t.evict(share)
+	}
+}
+
+// fairShare is how much each of sizes may be at most for all to be limit together: what the small
+// ones leave, the large ones get. It sorts sizes.
+func fairShare(sizes []int64, limit int64) int64 {
+	slices.Sort(sizes)
+	for i, size := range sizes {
+		if share := limit / int64(len(sizes)-i); size > share {
+			return share
+		}
+		limit -= size
+	}
+	return math.MaxInt64
 }
 
 func (c *core) cacheBytes() int64 {
@@ -419,7 +406,9 @@ func (c *core) aside(kind string, rec *kgo.Record, to boundTopic, why ...kgo.Rec
 	return nil
 }
 
+// copyTo adds an output that has rec's key, value and time, and shares their memory.
 func (c *core) copyTo(topic string, rec *kgo.Record) *kgo.Record {
+	c.kept = true
 	r := c.fx.output()
 	r.Topic, r.Key, r.Value, r.Timestamp = topic, rec.Key, rec.Value, rec.Timestamp
 	size := int64(len(rec.Key) + len(rec.Value))

@@ -221,17 +221,19 @@ func checkSizes(t *testing.T, c *cache[sample]) {
 	t.Helper()
 	var size int64
 	live := 0
-	for _, e := range c.m {
-		size += e.size
+	for _, e := range c.index.first {
+		for ; e != nil; e = e.next {
+			size += e.size
+		}
 	}
 	for _, e := range c.ring {
 		if !e.gone {
 			live++
 		}
 	}
-	if size != c.size || live != len(c.m) || c.gone != len(c.ring)-live {
+	if size != c.size || live != c.index.n || c.gone != len(c.ring)-live {
 		t.Errorf("cache says %d bytes, has %d; %d of %d entries can be evicted; %d are gone, of %d",
-			c.size, size, live, len(c.m), c.gone, len(c.ring))
+			c.size, size, live, c.index.n, c.gone, len(c.ring))
 	}
 }
 
@@ -268,8 +270,8 @@ func TestDeletedKeysLeaveTheCache(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.commit(1 << 30)
-		if len(c.m) != 1 || len(c.ring) > keys/2 || c.bytes() > 1000 {
-			t.Fatalf("%d entries are left of one, %d bytes; %d in the ring", len(c.m), c.bytes(),
+		if c.index.n != 1 || len(c.ring) > keys/2 || c.bytes() > 1000 {
+			t.Fatalf("%d entries are left of one, %d bytes; %d in the ring", c.index.n, c.bytes(),
 				len(c.ring))
 		}
 		checkSizes(t, c)
@@ -297,17 +299,17 @@ func TestEvictionSparesWhatIsNotStored(t *testing.T) {
 	r.seal()
 	fill("b")
 	c.evict(0)
-	if len(c.m) != 200 {
-		t.Fatalf("%d entries are left of 200 that are nowhere else", len(c.m))
+	if c.index.n != 200 {
+		t.Fatalf("%d entries are left of 200 that are nowhere else", c.index.n)
 	}
 	r.commit(1 << 30)
 	c.evict(0)
-	if len(c.m) != 100 || c.m[string(statestore.Key(nil).String("b1"))] == nil {
-		t.Fatalf("%d entries are left, want the 100 of the open epoch", len(c.m))
+	if c.index.n != 100 || c.index.get(statestore.Key(nil).String("b1")) == nil {
+		t.Fatalf("%d entries are left, want the 100 of the open epoch", c.index.n)
 	}
 	r.rewind()
-	if len(c.m) != 0 || c.bytes() != 0 {
-		t.Fatalf("%d entries, %d bytes after a rewind", len(c.m), c.bytes())
+	if c.index.n != 0 || c.bytes() != 0 {
+		t.Fatalf("%d entries, %d bytes after a rewind", c.index.n, c.bytes())
 	}
 }
 

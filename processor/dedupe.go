@@ -22,7 +22,8 @@ func Dedupe[V any](p *Pipeline, name string, horizon time.Duration, id func(V) s
 		return nil
 	})
 	return func(ctx *Context, v V) error {
-		key := statestore.Key(nil).Bytes(ctx.key).String(id(v))
+		ctx.brief = ctx.brief[:0].Bytes(ctx.key).String(id(v))
+		key := ctx.brief
 		if _, known := seen.GetAt(ctx, key); known {
 			ctx.drop(fateDeduplicated)
 			return nil

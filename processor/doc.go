@@ -11,13 +11,14 @@
 // its epoch; under "\x00claim", a new owner's claim, up to which it restores.
 //
 // Files, in the order of a record's path: pipeline.go, config.go, tuning.go (what to run),
-// start.go, refusal.go, topics.go, access.go (what the brokers must allow), member.go and lease.go
-// (joining in), assignor.go, placement.go and copies.go (who gets which task and which copy),
-// fetch.go, shared.go, hollow.go and merge.go (which record comes next), inbox.go, task.go and
-// idle.go (one partition's goroutine), hotkeys.go (which keys take the most of it), enrich.go,
-// ahead.go, service.go and answers.go (services asked ahead of the step), shed.go (what is left out
-// under load), then the pure core: core.go, source.go, context.go, table.go, global.go, timer.go,
-// output.go, counter.go, deadletter.go, breaker.go (too many of them), effects.go.
+// start.go, refusal.go, topics.go, access.go (what the brokers must allow), member.go and
+// lease.go (joining in), assignor.go, placement.go and copies.go (who gets which task and which
+// copy), fetch.go, recycle.go (the memory of records), shared.go, hollow.go and merge.go (which
+// record comes next), inbox.go, task.go and idle.go (one partition's goroutine), hotkeys.go
+// (which keys take the most of it), enrich.go, ahead.go, service.go and answers.go (services
+// asked ahead of the step), shed.go (what is left out under load), then the pure core: core.go,
+// source.go, context.go, table.go, index.go (its entries), global.go, timer.go, output.go,
+// counter.go, deadletter.go, breaker.go (too many of them), effects.go.
 // Operators, handlers made of tables and timers: operator.go (stateless), dedupe.go, window.go,
 // session.go, count.go, timeline.go (and sliding windows), join.go, pattern.go. Then epoch.go (the
 // cycle), settle.go (when the next may begin), transaction.go (the commit, and what a death at each

@@ -3,6 +3,9 @@ package processor
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // RejectError sends the record that a check or a handler was given to the dead-letter topic,
@@ -74,3 +77,36 @@ func (e *StartError) Unwrap() error { return e.Err }
 // errCrash as the cause of a cancelled context makes the instance vanish as a killed process
 // would: nothing sealed, flushed, aborted or left.
 var errCrash = errors.New("crash")
+
+// place is a record of one task's inputs.
+type place struct {
+	input  int
+	offset int64
+}
+
+// poisonError says that a record must be dead-lettered but has already changed state. The epoch is
+// discarded and processed again without that record.
+type poisonError struct {
+	at  place
+	why *RejectError
+}
+
+func (e *poisonError) Error() string {
+	return fmt.Sprintf("record at offset %d: %v", e.at.offset, e.why)
+}
+
+func recovered(r any, input int, rec *kgo.Record) error {
+	if big, ok := r.(tooLarge); ok {
+		return &poisonError{place{input, rec.Offset}, &RejectError{Exception: "RecordTooLarge",
+			Message: big.String()}}
+	}
+	return &panicError{value: r, stack: string(debug.Stack())}
+}
+
+// panicError is a handler's panic; the stack goes to the log, not into the error's text.
+type panicError struct {
+	value any
+	stack string
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.value) }

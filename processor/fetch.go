@@ -43,6 +43,7 @@ func newFetcher(in *Instance) (*fetcher, error) {
 		kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.MaxConcurrentFetches(2),
+		kgo.WithPools(new(recycler)),
 	)...)
 	if err != nil {
 		return nil, err

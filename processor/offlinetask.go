@@ -134,22 +134,26 @@ func (t *OfflineTask) step(next func() choice) (bool, error) {
 		default:
 			err = t.task.process(c)
 		}
-		var unknown *schemas.UnknownIDError
-		if errors.As(err, &unknown) && t.task.core.failure == nil {
-			if err := t.learn(c, unknown.ID); err != nil {
-				return false, err
-			}
-			continue
+		if err == nil {
+			t.open = true
+			return true, nil
 		}
-		if errors.As(err, &t.poison) {
-			return false, ErrDiscard
+		if err := t.trouble(c, err); err != nil {
+			return false, err
 		}
-		if err != nil {
-			return false, fmt.Errorf("task %s: %w", t.task.name, placed(c, err))
-		}
-		t.open = true
-		return true, nil
 	}
+}
+
+// trouble sorts what a step failed with; nil means to try again.
+func (t *OfflineTask) trouble(c choice, err error) error {
+	var unknown *schemas.UnknownIDError
+	if errors.As(err, &unknown) && t.task.core.failure == nil {
+		return t.learn(c, unknown.ID)
+	}
+	if errors.As(err, &t.poison) {
+		return ErrDiscard
+	}
+	return fmt.Errorf("task %s: %w", t.task.name, placed(c, err))
 }
 
 // learn asks the registry for a writer schema; a record of one that it does not have is dead.

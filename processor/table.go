@@ -66,7 +66,7 @@ func (t *Table[V]) bind(c *core, index int, id int32) tableCache {
 		prefix:  statestore.Key(nil).String(t.name),
 		dec:     schemas.NewDecoder(t.typ, c.bind.resolver),
 		enc:     schemas.NewEncoder(t.typ, id),
-		m:       make(map[string]*entry[V]),
+		index:   newIndex[V](),
 	}
 }
 
@@ -88,7 +88,7 @@ type cache[V any] struct {
 	prefix  []byte
 	dec     *schemas.Decoder[V]
 	enc     *schemas.Encoder[V]
-	m       map[string]*entry[V]
+	index   index[V]
 	dirty   []*entry[V]                  // changed in the open epoch
 	sealed  []*entry[V]                  // changed in the sealed epoch, not yet applied
 	sorted  btree.Map[string, *entry[V]] // dirty and sealed entries of a scanned table
@@ -100,20 +100,6 @@ type cache[V any] struct {
 	looked  bool      // whether the table is whole was looked into
 	all     bool      // it is
 	full    []byte    // scratch for the full key
-}
-
-// entry is a key's decoded value. Dirty and pinned entries hold what the store does not have yet
-// and must not be evicted; after an abort they must be.
-type entry[V any] struct {
-	val    V
-	key    string
-	hash   uint64 // of key and value as last committed or sealed; 0 when absent
-	size   int64
-	live   bool
-	dirty  bool
-	pinned bool
-	used   bool
-	gone   bool // evicted; the ring drops it when the hand comes by
 }
 
 // entryOverhead is what an entry costs beside its value: map cell, ring cell, struct.
@@ -128,10 +114,10 @@ func (c *cache[V]) find(key statestore.Key) *entry[V] {
 	if !c.looked {
 		c.look()
 	}
-	if c.all && len(c.m) == 0 {
+	if c.all && c.index.n == 0 {
 		return nil // saves an optional table that nobody uses the hashing
 	}
-	e := c.m[string(key)]
+	e := c.index.get(key)
 	if e == nil && !c.all {
 		e = c.read(key)
 	}
@@ -187,9 +173,10 @@ func (c *cache[V]) decode(key, raw []byte, v *V) error {
 }
 
 func (c *cache[V]) insert(key statestore.Key, raw []byte) *entry[V] {
-	e := &entry[V]{key: string(key), size: int64(len(key)+2*len(raw)) + entryOverhead}
+	e := newEntry[V](key)
+	e.size = int64(len(key)+2*len(raw)) + entryOverhead
 	c.size += e.size
-	c.m[e.key] = e
+	c.index.add(e)
 	c.ring = append(c.ring, e)
 	return e
 }
@@ -266,7 +253,8 @@ func (c *cache[V]) seal(fx *Effects, digest *uint64) error {
 		}
 		*digest += hash - e.hash
 		e.hash = hash
-		fx.change(statestore.Change{Key: key, Value: value, Ordered: c.inOrder})
+		fx.change(statestore.Change{Key: key, Value: value, Ordered: c.inOrder,
+			Place: &e.place})
 	}
 	c.sealed, c.dirty = c.dirty, c.sealed[:0]
 	return nil
@@ -325,7 +313,7 @@ func (c *cache[V]) remove(e *entry[V]) {
 	e.gone = true
 	c.gone++
 	c.size -= e.size
-	delete(c.m, e.key)
+	c.index.remove(e)
 }
 
 func (c *cache[V]) bytes() int64 { return c.size }
@@ -361,6 +349,19 @@ func (c *cache[V]) evict(limit int64) {
 
 // scan calls fn for the live entries in [from, to), in order: the overlay merged over the store.
 func (c *cache[V]) scan(from, to statestore.Key, fn func(key string, v V) bool) {
+	c.merged(from, to, false, fn)
+}
+
+// gather is scan over entries that will be touched soon: what the store has of them is kept, so
+// that it need not be asked for each.
+func (c *cache[V]) gather(from, to statestore.Key, fn func(key string, v V) bool) {
+	if !c.looked {
+		c.look() // afterwards it would take in anew what is kept here
+	}
+	c.merged(from, to, true, fn)
+}
+
+func (c *cache[V]) merged(from, to statestore.Key, keep bool, fn func(key string, v V) bool) {
 	it := c.sorted.Iter()
 	more := it.Seek(string(from))
 	inRange := func() bool { return more && it.Key() < string(to) }
@@ -393,7 +394,15 @@ func (c *cache[V]) scan(from, to statestore.Key, fn func(key string, v V) bool) 
 				formatKey([]byte(key)), err))
 			return false
 		}
+		if k := statestore.Key(full[len(c.prefix):]); keep && c.index.get(k) == nil {
+			e := c.insert(k, raw)
+			e.val, e.live, e.hash = v, true, entryHash(full, raw) // touch counts it
+		}
 		stopped = !fn(key, v)
+		if keep {
+			var fresh V
+			v = fresh // the entry has that one's memory
+		}
 		return !stopped
 	})
 	if err != nil {

@@ -213,7 +213,16 @@ func (t *task) process(c choice) error {
 	t.merge.take(c, pos)
 	t.used[c.input] += recordBytes(c.rec)
 	t.touch()
+	t.release(c)
 	return nil
+}
+
+// release gives the memory of a record back that was taken: nothing refers to it any more, unless
+// an output shares it, or other tasks have the record as well.
+func (t *task) release(c choice) {
+	if !t.core.kept && !t.in.bind.inputs[c.input].global {
+		c.rec.Recycle()
+	}
 }
 
 // touch notes that the open epoch holds something to commit.

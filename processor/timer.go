@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -39,9 +40,9 @@ func (t *Timers) Set(ctx *Context, at time.Time) { t.set(ctx, ctx.key, at.UnixMi
 
 // set makes the timer fire for any key.
 func (t *Timers) set(ctx *Context, of []byte, ms int64) {
-	key := statestore.Key(nil).Int(ms).Bytes(of)
-	t.table.SetAt(ctx, key, record.Timer{At: ms})
-	ctx.core.timers[t.index].add(string(key))
+	ctx.timer = ctx.timer[:0].Int(ms).Bytes(of)
+	t.table.SetAt(ctx, ctx.timer, record.Timer{At: ms})
+	ctx.core.timers[t.index].add(ctx.timer)
 }
 
 // timerState is one task's knowledge of its next timers: it holds, in order, the keys of all live
@@ -65,16 +66,16 @@ func (s *timerState) reset() {
 	s.ahead, s.horizon = nil, string(statestore.Key(nil).Int(math.MinInt64))
 }
 
-// add notes a timer that was set.
-func (s *timerState) add(key string) {
-	if s.horizon != "" && key >= s.horizon {
+// add notes a timer that was set. Most are far ahead: they cost no copy of their key.
+func (s *timerState) add(key statestore.Key) {
+	if s.horizon != "" && string(key) >= s.horizon {
 		return
 	}
-	at, known := slices.BinarySearch(s.ahead, key)
-	if known {
+	at := sort.Search(len(s.ahead), func(i int) bool { return s.ahead[i] >= string(key) })
+	if at < len(s.ahead) && s.ahead[at] == string(key) {
 		return
 	}
-	s.ahead = slices.Insert(s.ahead, at, key)
+	s.ahead = slices.Insert(s.ahead, at, string(key))
 	if len(s.ahead) > timerAhead {
 		s.horizon = s.ahead[timerBatch]
 		s.ahead = s.ahead[:timerBatch]
@@ -96,7 +97,7 @@ func (c *core) next(s *timerState, limit int64) (key string, ok bool) {
 	if len(s.ahead) == 0 && s.horizon != "" && timerTime(s.horizon) <= limit {
 		from := statestore.Key(s.horizon)
 		s.horizon = ""
-		s.table.cache(&c.ctx).scan(from, timerEnd(), func(key string, _ record.Timer) bool {
+		s.table.cache(&c.ctx).gather(from, timerEnd(), func(key string, _ record.Timer) bool {
 			if len(s.ahead) == timerBatch {
 				s.horizon = key
 				return false
@@ -110,6 +111,9 @@ func (c *core) next(s *timerState, limit int64) (key string, ok bool) {
 	}
 	return s.ahead[0], true
 }
+
+// timerTimeSize is how much of a timer's key its time takes.
+const timerTimeSize = 9
 
 // timerTime is the time in a timer's key, in ms.
 func timerTime(key string) int64 {
@@ -151,16 +155,17 @@ func (c *core) fire(rec *kgo.Record, input int) (err error) {
 }
 
 func (c *core) fireOne(s *timerState, key string, rec *kgo.Record, input int) error {
-	parts, err := statestore.DecodeKey([]byte(key))
-	if err != nil {
+	ctx, at := &c.ctx, timerTime(key)
+	ctx.timer = append(ctx.timer[:0], key...)
+	var err error
+	if ctx.fired, _, err = ctx.timer[timerTimeSize:].TakeString(ctx.fired[:0]); err != nil {
 		return fmt.Errorf("timer of table %s: %w", s.table.name, err)
 	}
-	at, user := parts[0].(int64), parts[1].(string)
-	c.ctx.enter(rec, input, []byte(user), at)
-	s.table.DeleteAt(&c.ctx, statestore.Key(key))
-	if err := s.handler(&c.ctx); err != nil {
+	ctx.enter(rec, input, ctx.fired, at)
+	s.table.DeleteAt(ctx, ctx.timer)
+	if err := s.handler(ctx); err != nil {
 		// Not %w: a timer cannot reject the record that happened to move the watermark.
-		return fmt.Errorf("timer %s of key %q at %d: %v", s.table.name, user, at, err)
+		return fmt.Errorf("timer %s of key %q at %d: %v", s.table.name, ctx.fired, at, err)
 	}
 	return nil
 }

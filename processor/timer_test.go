@@ -148,6 +148,13 @@ func TestManyTimersFireInOrder(t *testing.T) {
 	if !slices.Equal(fired, all) {
 		t.Fatalf("%d timers fired, want %d, or in another order", len(fired), len(all))
 	}
+	r.seal()
+	r.commit(0)
+	digest, left := hashed(t, store)
+	if pos := r.position(); uint64(pos.Digest) != digest || left != len(want)-len(all) {
+		t.Errorf("%d timers are left, want %d; rolling digest %x, from scratch %x", left,
+			len(want)-len(all), pos.Digest, digest)
+	}
 }
 
 func cloneSet(m map[firing]bool) map[firing]bool {

@@ -6,7 +6,8 @@ import "github.com/twmb/franz-go/pkg/kgo"
 // trace is kept: package internal/tracing has OpenTelemetry.
 type Tracer interface {
 	// Record is asked before a record is processed, by many tasks at once; nil means that it is not
-	// followed. A record that is processed again, after an abort, is asked about again.
+	// followed. A record that is processed again, after an abort, is asked about again. rec is
+	// valid during the call only.
 	Record(task string, rec *kgo.Record) RecordTrace
 	// Epoch is told that the transaction begins which commits these records, some of those that
 	// Record chose; it must not keep the slice. done is called with the outcome, nil when it

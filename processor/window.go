@@ -123,7 +123,7 @@ func (o *aggregate[V, A]) take(ctx *Context, v V) error {
 			late = true
 			continue
 		}
-		key := ctx.under(start)
+		key := ctx.briefly(start)
 		a, known := o.open.GetAt(ctx, key)
 		o.open.SetAt(ctx, key, o.add(a, v))
 		if !known {
@@ -147,7 +147,7 @@ func (c *core) closed(at int64) bool { return c.before != noWatermark && c.befor
 // close emits the window that the timer is for, and forgets it.
 func (o *aggregate[V, A]) close(ctx *Context) error {
 	start := ctx.time - o.w.size.Milliseconds() - o.w.grace.Milliseconds()
-	key := ctx.under(start)
+	key := ctx.briefly(start)
 	a, known := o.open.GetAt(ctx, key)
 	if !known {
 		return nil

@@ -52,6 +52,15 @@ func BenchmarkAppend(b *testing.B) {
 	})
 	b.Run("decision", func(b *testing.B) { benchAppend(b, fraud.DecisionType(), decision()) })
 	b.Run("history20", func(b *testing.B) { benchAppend(b, historyType(), historyOf(20)) })
+	b.Run("velocity20", func(b *testing.B) { benchAppend(b, fraud.VelocityType(), velocityOf(20)) })
+}
+
+func velocityOf(n int) fraud.Velocity {
+	v := fraud.Velocity{Base: 1_790_000_000_000}
+	for i := range int64(n) {
+		v.Slots = append(v.Slots, fraud.Slot{Index: 15_000 * i, Count: 1, TotalCents: 999 + 7777*i})
+	}
+	return v
 }
 
 // BenchmarkHambaTransaction is what the plans are measured against.

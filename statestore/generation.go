@@ -10,6 +10,7 @@ import (
 // changes again takes the place it has, so what a generation holds grows with the keys, not with
 // the changes.
 type generation struct {
+	id      *generationID
 	at      map[string]int32 // index into cells
 	cells   []cell
 	ordered btree.Map[string, int32] // the keys of scanned tables once more, in order
@@ -19,6 +20,9 @@ type generation struct {
 	mark    Mark
 	largest int // number of keys that at has ever held
 }
+
+// generationID tells a generation from all others, also when it is gone.
+type generationID struct{ _ byte }
 
 type cell struct {
 	key     string
@@ -31,7 +35,9 @@ const (
 	cellCost  = 96 // memory of a cell beside its bytes: map, slice and, where ordered, tree
 )
 
-func newGeneration() *generation { return &generation{at: make(map[string]int32)} }
+func newGeneration() *generation {
+	return &generation{id: new(generationID), at: make(map[string]int32)}
+}
 
 // get returns the value of key, nil when it is deleted; it is valid until the next set.
 func (g *generation) get(key []byte) (value []byte, ok bool) {
@@ -50,7 +56,7 @@ func (c *cell) read() []byte {
 }
 
 func (g *generation) set(c Change) {
-	i, known := g.at[string(c.Key)]
+	i, known := g.find(c)
 	if !known {
 		i = int32(len(g.cells))
 		kept := g.keep(c.Key, len(c.Key))
@@ -62,6 +68,9 @@ func (g *generation) set(c Change) {
 		}
 		g.bytes += cellCost
 	}
+	if c.Place != nil {
+		*c.Place = Place{g.id, i}
+	}
 	at := &g.cells[i]
 	at.deleted = c.Value == nil
 	if at.value == nil || len(c.Value) > cap(at.value) {
@@ -69,6 +78,15 @@ func (g *generation) set(c Change) {
 		return
 	}
 	at.value = append(at.value[:0], c.Value...)
+}
+
+// find looks for the cell of a change where it was last, or the map says that it is.
+func (g *generation) find(c Change) (i int32, known bool) {
+	if c.Place != nil && c.Place.of == g.id {
+		return c.Place.cell, true
+	}
+	i, known = g.at[string(c.Key)]
+	return i, known
 }
 
 // keep copies b to memory with room for size bytes.
@@ -105,6 +123,6 @@ func (g *generation) emptied() *generation {
 	}
 	clear(g.at)
 	clear(g.cells)
-	return &generation{at: g.at, cells: g.cells[:0], free: append(g.free, g.chunks...),
-		largest: largest}
+	return &generation{id: new(generationID), at: g.at, cells: g.cells[:0],
+		free: append(g.free, g.chunks...), largest: largest}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"unsafe"
 )
@@ -23,7 +24,7 @@ const (
 
 // String appends s to the tuple.
 func (k Key) String(s string) Key {
-	k = append(k, tagString)
+	k = append(slices.Grow(k, len(s)+2), tagString)
 	if strings.IndexByte(s, 0) < 0 {
 		return append(append(k, s...), 0)
 	}
@@ -44,7 +45,7 @@ func (k Key) Bytes(b []byte) Key {
 
 // Int appends n to the tuple.
 func (k Key) Int(n int64) Key {
-	k = append(k, tagInt)
+	k = append(slices.Grow(k, 9), tagInt)
 	return binary.BigEndian.AppendUint64(k, uint64(n)^(1<<63))
 }
 
@@ -79,22 +80,35 @@ func DecodeKey(k []byte) ([]any, error) {
 	return parts, nil
 }
 
+// TakeString appends the first element of the tuple, which must be a string, to dst, and returns
+// the elements after it too.
+func (k Key) TakeString(dst []byte) (s []byte, rest Key, err error) {
+	if len(k) == 0 || k[0] != tagString {
+		return dst, k, fmt.Errorf("state key %x: no string where one belongs", []byte(k))
+	}
+	return appendString(dst, k[1:])
+}
+
+// appendString appends the string that k begins with, behind its tag, to dst.
+func appendString(dst, k []byte) (s []byte, rest Key, err error) {
+	from := k
+	for {
+		end := bytes.IndexByte(k, 0)
+		if end < 0 {
+			return dst, nil, fmt.Errorf("state key %x: string not ended", from)
+		}
+		dst = append(dst, k[:end]...)
+		if end+1 == len(k) || k[end+1] != 0xFF {
+			return dst, k[end+1:], nil
+		}
+		dst, k = append(dst, 0), k[end+2:]
+	}
+}
+
 func decodeString(k []byte) (s string, rest []byte, err error) {
 	if end := bytes.IndexByte(k, 0); end >= 0 && (end+1 == len(k) || k[end+1] != 0xFF) {
 		return string(k[:end]), k[end+1:], nil
 	}
-	var b []byte
-	for i := 0; i < len(k); i++ {
-		if k[i] != 0 {
-			b = append(b, k[i])
-			continue
-		}
-		if i+1 < len(k) && k[i+1] == 0xFF {
-			b = append(b, 0)
-			i++
-			continue
-		}
-		return string(b), k[i+1:], nil
-	}
-	return "", nil, fmt.Errorf("state key %x: string not ended", k)
+	b, rest, err := appendString(nil, k)
+	return string(b), rest, err
 }

@@ -84,10 +84,30 @@ func TestKeyOrder(t *testing.T) {
 		if err != nil || len(parts)+len(a) > 0 && !reflect.DeepEqual(parts, a) {
 			t.Fatalf("%q decodes to %q, %v", a, parts, err)
 		}
+		checkTaken(t, ka, a)
 		begins := len(b) >= len(a) && compareTuples(a, b[:min(len(a), len(b))]) == 0
 		if in := bytes.Compare(ka, kb) <= 0 && bytes.Compare(kb, ka.End()) < 0; in != begins {
 			t.Fatalf("%q lies in the range of %q: %v", b, a, in)
 		}
+	}
+}
+
+// checkTaken takes the first element of a key, and has the others left.
+func checkTaken(t *testing.T, key statestore.Key, parts []any) {
+	t.Helper()
+	taken, rest, err := key.TakeString([]byte("before "))
+	if len(parts) == 0 {
+		if err == nil {
+			t.Fatalf("%q was taken from an empty key", taken)
+		}
+		return
+	}
+	want, ok := parts[0].(string)
+	if ok != (err == nil) {
+		t.Fatalf("a string was taken from %q: %q, %v", parts, taken, err)
+	}
+	if ok && (string(taken) != "before "+want || !bytes.Equal(rest, build(parts[1:]))) {
+		t.Fatalf("%q was taken from %q, which leaves %x", taken, parts, rest)
 	}
 }
 

@@ -10,6 +10,15 @@ type Change struct {
 	Key     []byte
 	Value   []byte
 	Ordered bool // the key belongs to a table that is scanned
+	// Place, when not nil, belongs to the key alone: who changes it again gives the same one, and
+	// a Buffered finds the key through it.
+	Place *Place
+}
+
+// A Place remembers where a Buffered has a key. The zero Place is of a key that is nowhere yet.
+type Place struct {
+	of   *generationID
+	cell int32
 }
 
 // A Mark says where a store stands: what the last applied epoch's position record said, and which

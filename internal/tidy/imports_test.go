@@ -88,13 +88,26 @@ var mayImport = map[string][]string{
 	"integration/harness/servers": {"integration/harness/process"},
 	"integration/harness":         {"integration/harness/process", "integration/harness/servers"},
 	"integration/peer":            {},
-	"integration/rolling":         {"processor", "schemas"},
-	"integration/rolling/shop":    {"integration/rolling", "processor", "schemas"},
-	"integration/browser":         {},
-	"integration/sim":             {},
-	"integration":                 {},
+	"integration/peer/views": {"integration/harness/process", "integration/harness/servers",
+		"internal/loadgen", "internal/verify", "pipelines/activity", "pipelines/funnel",
+		"pipelines/iot", "pipelines/pageviews", "schemas", "schemas/activity", "schemas/funnel",
+		"schemas/iot", "schemas/pageviews"},
+	"integration/peer/views/contest": {"integration/peer/views"},
+	"integration/rolling":            {"processor", "schemas"},
+	"integration/rolling/shop":       {"integration/rolling", "processor", "schemas"},
+	"integration/sweep": {"integration/harness/process", "integration/harness/servers",
+		"internal/loadgen", "internal/verify", "pipelines/fraud", "schemas"},
+	"integration/sweep/draw": {}, // a module of its own
+	"integration/browser":    {},
+	"integration/sim":        {},
+	"integration":            {},
 
 	"deploy/check": {}, // a module of its own, with tests alone
+
+	"integration/peer/goka": {}, // a module of its own
+	"integration/peer/speed": {"integration/harness/process", "integration/harness/servers",
+		"internal/loadgen", "internal/verify", "pipelines/fraud", "schemas", "schemas/fraud"},
+	"integration/peer/speed/contest": {"integration/peer/speed"},
 
 	"cmd/pawl": {"audit", "checkpoint", "deadletter", "integration/harness/process",
 		"integration/harness/servers", "internal/chaos", "internal/embedded", "internal/loadgen",

@@ -39,6 +39,11 @@ type LoadConfig struct {
 	Bursts float64
 	// LimitsEvery transactions a user's own limits change. Default 500; negative: never.
 	LimitsEvery int
+	// Hot is the share that one user makes, besides that user's part of the others. Default 0.
+	Hot float64
+	// Padding is how many letters, drawn like the rest, stand behind each merchant's name, so that
+	// records are larger. Default 0.
+	Padding int
 }
 
 // EnsureDefaults replaces zero values by their defaults.
@@ -104,7 +109,7 @@ func (g *Generator) Next() loadgen.Record {
 		UserID:        g.user(),
 		AmountCents:   g.amount(),
 		Timestamp:     time.UnixMilli(g.eventTime(arrival)),
-		Merchant:      "merchant-" + strconv.Itoa(g.rand.IntN(1000)),
+		Merchant:      "merchant-" + strconv.Itoa(g.rand.IntN(1000)) + g.padding(),
 	}
 	if g.rand.Float64() < g.cfg.Poison {
 		return g.poison(tx, arrival)
@@ -120,6 +125,9 @@ func (g *Generator) transaction(tx schema.Transaction, arrival int64) loadgen.Re
 
 // user picks who pays: one user after another, or half of the time the one of a burst.
 func (g *Generator) user() string {
+	if g.cfg.Hot > 0 && g.rand.Float64() < g.cfg.Hot {
+		return userName(0)
+	}
 	if g.left > 0 && g.rand.IntN(2) == 0 {
 		g.left--
 		return g.burst
@@ -132,6 +140,23 @@ func (g *Generator) user() string {
 }
 
 func userName(n int) string { return loadgen.Name("user-", 7, n) }
+
+// padding is text that no compression makes much smaller.
+func (g *Generator) padding() string {
+	if g.cfg.Padding <= 0 {
+		return ""
+	}
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	text := make([]byte, g.cfg.Padding)
+	for i := 0; i < len(text); {
+		for bits, n := g.rand.Uint64(), 0; n < 10 && i < len(text); n++ {
+			text[i] = letters[bits&63]
+			bits >>= 6
+			i++
+		}
+	}
+	return string(text)
+}
 
 // amount is some dollars, now and then thousands of them.
 func (g *Generator) amount() int64 {

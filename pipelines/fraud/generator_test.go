@@ -23,6 +23,32 @@ func TestGeneratorIsDeterministic(t *testing.T) {
 	})
 }
 
+// TestGeneratorHeatsAndPads: one user has the share that was asked for, and every sound record is
+// that much larger.
+func TestGeneratorHeatsAndPads(t *testing.T) {
+	const records, padding = 20_000, 300
+	hot, sent, bytes := 0, 0, [2]int{}
+	for i, pad := range []int{0, padding} {
+		g := fraud.NewGenerator(fraud.LoadConfig{Seed: 1, Start: time.UnixMilli(1_790_000_000_000),
+			Poison: -1, LimitsEvery: -1, Bursts: -1, Hot: 0.5, Padding: pad})
+		g.Bind(map[string]int32{fraud.Transactions: 1, fraud.LimitsTopic: 2})
+		for range records {
+			rec := g.Next()
+			bytes[i] += len(rec.Value)
+			sent++
+			if string(rec.Key) == "user-0000000" {
+				hot++
+			}
+		}
+	}
+	if share := float64(hot) / float64(sent); share < 0.48 || share > 0.52 {
+		t.Errorf("the hot user has %.3f of the records, want 0.5", share)
+	}
+	if more := (bytes[1] - bytes[0]) / records; more < padding || more > padding+2 {
+		t.Errorf("records are %d bytes larger, want %d", more, padding)
+	}
+}
+
 // TestGeneratorMakesEverything lets the oracle judge generated records: every kind of fault, every
 // reason, late ones, limits and tombstones are among them.
 func TestGeneratorMakesEverything(t *testing.T) {

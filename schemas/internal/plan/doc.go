@@ -14,5 +14,6 @@
 //
 // Files: cursor.go (the input), reader.go (types), record.go (structs and defaults), scalar.go,
 // container.go (arrays, maps, unions), skip.go, any.go (no Go type), json.go (the same as JSON),
-// writer.go (the way back).
+// writer.go (the way
+// back), longs.go (rows of numbers).
 package plan

@@ -93,7 +93,7 @@ func writeScalar(t reflect.Type, s *avro.PrimitiveSchema) (WriteFunc, error) {
 	}
 }
 
-// appendLong appends a zigzag varint; most numbers in records take one or two bytes.
+// appendLong appends a zigzag varint; most numbers in records take one to three bytes.
 func appendLong(dst []byte, v int64) []byte {
 	u := uint64(v)<<1 ^ uint64(v>>63)
 	switch {
@@ -101,6 +101,8 @@ func appendLong(dst []byte, v int64) []byte {
 		return append(dst, byte(u))
 	case u < 1<<14:
 		return append(dst, byte(u)|0x80, byte(u>>7))
+	case u < 1<<21:
+		return append(dst, byte(u)|0x80, byte(u>>7)|0x80, byte(u>>14))
 	default:
 		return binary.AppendUvarint(dst, u)
 	}
@@ -184,6 +186,9 @@ func (b *builder) writeArray(t reflect.Type, s *avro.ArraySchema) (WriteFunc, er
 		return nil, fmt.Errorf("items: %w", err)
 	}
 	size := t.Elem().Size()
+	if offsets := longs(t.Elem(), s.Items()); offsets != nil {
+		return writeRows(offsets, size), nil
+	}
 	return func(dst []byte, p unsafe.Pointer) ([]byte, error) {
 		// Every slice has the same header: only the length and the address are used.
 		slice := *(*[]struct{})(p)
